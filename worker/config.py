@@ -43,7 +43,9 @@ class Kafka(Section):
     options: dict[str, str] = Field(default={}, description="librdkafka settings, passed through")
     secrets: dict[str, SecretStr] = Field(default={}, description="librdkafka settings that are secret (sasl.password, ssl.key.password)")
     secret_files: dict[str, Path] = Field(default={}, description="librdkafka settings whose value is read from a file")
-    dlq_suffix: str = Field(".dlq", description="rejected messages go to the topic's name with this suffix; empty: they stay in the file only")
+    dlq_suffix: str = Field(
+        ".dlq", description="rejected messages go to the topic's name with this suffix; empty: they stay in the file only"
+    )
 
 
 class Registry(Section):
@@ -66,7 +68,9 @@ class Time(Section):
     reporting_time_zone: str = "UTC"
     watermark_delay: timedelta = Field(timedelta(minutes=5), description="how far the watermark trails the newest event")
     allowed_lateness: timedelta = Field(timedelta(days=1), description="how long after its end a day stays open")
-    idle_timeout: timedelta = Field(timedelta(seconds=60), description="a partition read to its end and silent for so long holds nobody back")
+    idle_timeout: timedelta = Field(
+        timedelta(seconds=60), description="a partition read to its end and silent for so long holds nobody back"
+    )
     future_guard: timedelta = Field(timedelta(hours=1), description="events further ahead of the clock are rejected")
 
     @field_validator("reporting_time_zone")

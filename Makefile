@@ -1,0 +1,59 @@
+# Tidemark. `make` alone explains itself.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-real test test-kafka lint types check fmt bench lock clean
+
+BIN := .venv/bin
+RUN := .venv/.requirements
+DEV := .venv/.requirements-dev
+PYTEST := $(BIN)/python -m pytest $(if $(SEED),--seed $(SEED))
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUN)  ## the whole job on a seeded shop: embedded broker, worker, tables, verify (1-2 minutes)
+	@$(BIN)/tidemark demo
+
+demo-real: $(RUN)  ## the same job on real purchases: the CDNOW sample
+	@$(BIN)/tidemark demo --real
+
+test: $(DEV)  ## all tests that need nothing outside this process (under 3 minutes; SEED=n repeats a run)
+	@$(PYTEST) -q -n auto --maxprocesses 4
+
+test-kafka: $(DEV)  ## tests on a real Kafka and registry: TIDEMARK_TEST_KAFKA, Docker, or jars (Java 17, Maven)
+	@$(PYTEST) -q -m kafka
+
+bench: $(DEV)  ## messages per second of the whole path, and of each stage, on a real Kafka
+	@$(PYTEST) -q -m bench --capture no
+
+check: lint types test  ## what must pass before a commit
+
+lint: $(DEV)  ## ruff: rules and format
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+
+types: $(DEV)  ## mypy, strict
+	@$(BIN)/mypy
+
+fmt: $(DEV)  ## put the code in order
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
+
+lock: $(DEV)  ## write the lock files after pyproject.toml changed; UPGRADE=1: with the newest versions
+	@$(BIN)/python -m pip install --quiet uv
+	@$(LOCK) pyproject.toml --group build --group dev --output-file requirements-dev.lock
+	@$(LOCK) pyproject.toml --constraints requirements-dev.lock --output-file requirements.lock
+	@$(LOCK) --group build --constraints requirements-dev.lock --output-file requirements-build.lock
+
+clean:  ## remove what was made here: .venv, build/, caches
+	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN): requirements.lock requirements-build.lock pyproject.toml .ci/venv
+	@.ci/venv requirements.lock
+
+$(DEV): requirements-dev.lock requirements-build.lock pyproject.toml .ci/venv
+	@.ci/venv requirements-dev.lock
