@@ -18,13 +18,13 @@ demo-real: $(RUN)  ## the same job on real purchases: the CDNOW sample
 	@$(BIN)/tidemark demo --real
 
 test: $(DEV)  ## all tests that need nothing outside this process (under 3 minutes; SEED=n repeats a run)
-	@$(PYTEST) -q -n auto --maxprocesses 4
+	@$(PYTEST) -n auto --maxprocesses 4
 
 test-kafka: $(DEV)  ## tests on a real Kafka and registry: TIDEMARK_TEST_KAFKA, Docker, or jars (Java 17, Maven)
-	@$(PYTEST) -q -m kafka
+	@$(PYTEST) -m kafka
 
 bench: $(DEV)  ## messages per second of the whole path, and of each stage, on a real Kafka
-	@$(PYTEST) -q -m bench --capture no
+	@$(PYTEST) -m bench --capture no
 
 check: lint types test  ## what must pass before a commit
 
