@@ -4,7 +4,7 @@ import io
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import fastavro
@@ -12,6 +12,7 @@ import fastavro
 Record: TypeAlias = Mapping[str, Any]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SCHEMA_ID_HEADER = "__value_schema_id"
 TEXT, MAYBE_TEXT = "string", ["null", "string"]
 LONG, MAYBE_LONG = "long", ["null", "long"]
 INT, MAYBE_INT = "int", ["null", "int"]
@@ -19,7 +20,7 @@ MICROS = {"type": "long", "logicalType": "timestamp-micros"}
 MAYBE_MICROS = ["null", MICROS]
 
 
-def avro_record(name: str, **fields: Any) -> dict[str, Any]:
+def avro_record(name: str, /, **fields: Any) -> dict[str, Any]:
     """A record schema of the namespace tidemark.events; a field that may be null defaults to null."""
     return {
         "type": "record",
@@ -98,7 +99,11 @@ def _items(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reversed(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(reversed(fields.items()))
+    return {name: fields[name] for name in reversed(list(fields))}
+
+
+def _without_state_and_city(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: kind for name, kind in fields.items() if name not in ("state", "city")}
 
 
 # What each writer writes. The first of a stream is its contract's first version; the others came by the registry's BACKWARD rule:
@@ -111,11 +116,7 @@ WRITERS: Mapping[int, dict[str, Any]] = {
     5: avro_record("Customer", **_CUSTOMER),
     6: avro_record("Product", **_PRODUCT),
     7: avro_record("Touchpoint", tags={"type": "array", "items": "string"}, **_reversed(_TOUCHPOINT), weight="double", browser=TEXT),
-    8: avro_record(
-        "Order",
-        **{name: TEXT if name == "country" else kind for name, kind in _ORDER.items() if name not in ("state", "city")},
-        items=_items(_ITEM),
-    ),
+    8: avro_record("Order", **_without_state_and_city(_ORDER) | {"country": TEXT}, items=_items(_ITEM)),
     9: avro_record("Product", **(_PRODUCT | {"stock_level": INT, "unit_cost_cents": MAYBE_INT})),
     10: avro_record("Customer", **_reversed(_CUSTOMER), phone=MAYBE_TEXT),
 }
@@ -129,7 +130,8 @@ def guid_of(schema_id: int) -> uuid.UUID:
 
 
 # By id and by GUID, as Reference and the worker's schema sources are given them.
-WRITER_SCHEMAS: Mapping[int | str, dict[str, Any]] = {**WRITERS, **{str(guid_of(number)): schema for number, schema in WRITERS.items()}}
+WRITER_SCHEMAS: dict[int | str, dict[str, Any]] = dict(WRITERS.items())
+WRITER_SCHEMAS.update({str(guid_of(number)): schema for number, schema in WRITERS.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,18 +169,44 @@ class Produced:
         return (0, 0) if self.timestamp_ms is None else (1, self.timestamp_ms)
 
 
-def micros(moment: datetime) -> int:
-    """Microseconds since the epoch; a naive moment is UTC."""
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - EPOCH) // timedelta(microseconds=1)
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message before it has its place in the topic. `value`, where it is set, stands instead of the encoded record."""
+
+    stream: str
+    arrives_at: datetime
+    schema_id: int = 0
+    record: dict[str, Any] | None = None
+    key: bytes | None = None
+    timestamp_ms: int | None = None
+    value: bytes | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+    def encoded(self) -> bytes | None:
+        """The value: as it was set, or the record as its writer writes it."""
+        if self.record is None or self.value is not None:
+            return self.value
+        has_guid = any(name == SCHEMA_ID_HEADER for name, _ in self.headers)
+        return (avro_body if has_guid else framed)(self.schema_id, self.record)
 
 
 def avro_body(schema_id: int, record: Record) -> bytes:
-    """The Avro bytes without framing; fields that `record` lacks are null or of the writer's own making."""
-    items = [FILLED_IN | item for item in record.get("items", ())]
-    filled = FILLED_IN | {name: value for name, value in record.items() if value is not None or name not in FILLED_IN} | {"items": items}
+    """The Avro bytes without framing; what the writer's schema does not have is left out."""
     out = io.BytesIO()
-    fastavro.schemaless_writer(out, WRITERS[schema_id], filled)
+    fastavro.schemaless_writer(out, WRITERS[schema_id], _written(WRITERS[schema_id], record))
     return out.getvalue()
+
+
+def _written(schema: Mapping[str, Any], record: Record) -> dict[str, Any]:
+    """The record's fields, with FILLED_IN where this writer must write something and the record has nothing."""
+    written = {}
+    for field in schema["fields"]:
+        name, is_nullable = field["name"], isinstance(field["type"], list)
+        value = record.get(name)
+        written[name] = FILLED_IN[name] if value is None and not is_nullable else value
+        if name == "items":
+            written[name] = [_written(field["type"]["items"], item) for item in record["items"]]
+    return written
 
 
 def framed(schema_id: int, record: Record) -> bytes:
@@ -188,7 +216,7 @@ def framed(schema_id: int, record: Record) -> bytes:
 
 def guid_header(schema_id: int) -> tuple[str, bytes]:
     """The header that names the schema where the value has no prefix."""
-    return "__value_schema_id", b"\1" + guid_of(schema_id).bytes
+    return SCHEMA_ID_HEADER, b"\1" + guid_of(schema_id).bytes
 
 
 def touchpoint(**fields: Any) -> dict[str, Any]:
