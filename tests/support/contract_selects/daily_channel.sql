@@ -1,0 +1,4 @@
+-- daily_channel: key (day, channel, campaign)
+select day, channel, coalesce(campaign, '(none)') as campaign, count(*) as touchpoints, count(*) filter (where event_type = 'impression') as impressions,
+       count(*) filter (where event_type in ('ad_click', 'email_click')) as clicks, coalesce(sum(cost_cents), 0) as cost_cents
+from touchpoint group by all;

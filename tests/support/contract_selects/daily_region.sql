@@ -1,0 +1,4 @@
+-- daily_region: key (day, currency, region, country, state, city)
+select day, currency, coalesce(region, '(none)') as region, coalesce(country, '(none)') as country, coalesce(state, '(none)') as state, coalesce(city, '(none)') as city,
+       count(*) as orders, sum(units) as units, sum(net_cents) as net_cents
+from order_current where counted group by all;
