@@ -173,9 +173,10 @@ class _Shop:
         for _ in range(self.random.choice((1, 1, 2, 3, 4))):
             record = record | {name: self._one(AMOUNTS) for name in ("discount_cents", "tax_cents", "shipping_cents", "refunded_cents")}
             record["status"] = self._one(STATUSES)
+            told += [self._event("orders", record, order_id, record["updated_at"])]
             if self.random.random() < 0.1:
-                told.append(self._tombstone("orders", order_id, record["updated_at"]))
-            told.append(self._event("orders", record, order_id, record["updated_at"]))
+                deletion = self._tombstone("orders", order_id, record["updated_at"])
+                told += [deletion, replace(told[-1], arrives_at=deletion.arrives_at + self._lateness())]
             later = self._one((timedelta(0), MICROSECOND, timedelta(milliseconds=1), timedelta(hours=30)))
             record = record | {"updated_at": record["updated_at"] + later}
         return told

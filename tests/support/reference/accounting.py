@@ -63,7 +63,7 @@ class Reference:
         for name in tables.DAILY_AND_SEALED:
             self._sealed_rows[name] += [row for row in last[name] if self.sealed_before <= row["day"] < before]
         going_touchpoints = [row for row in self._touchpoints.values() if row["day"] < before]
-        going_orders = [row for row in self._order_rows() if row["day"] < before]
+        going_orders = [row for row in self.order_rows() if row["day"] < before]
         firsts = tables.customer_first(going_touchpoints, going_orders, self._sealed_firsts.values())
         self._sealed_firsts = {row["customer_id"]: row for row in firsts}
         self._touchpoints = {key: row for key, row in self._touchpoints.items() if row["day"] >= before}
@@ -72,7 +72,7 @@ class Reference:
 
     def tables(self) -> dict[str, list[Row]]:
         """Every table of the contract as a list of rows, in no particular order."""
-        orders = self._order_rows()
+        orders = self.order_rows()
         found = {
             "touchpoint": [_without(row, "offset", "partition") for row in self._touchpoints.values()],
             "order_current": [_without(row, "items") for row in orders],
@@ -137,7 +137,7 @@ class Reference:
         old = self.day_offsets.get((day, topic, partition), DayOffset(offset, offset, 0))
         self.day_offsets[day, topic, partition] = DayOffset(min(old.first_offset, offset), max(old.last_offset, offset), old.rows + 1)
 
-    def _order_rows(self) -> list[Row]:
+    def order_rows(self) -> list[Row]:
         rows = []
         for row in self._versions["orders"].values():
             deleted = self._tombstones["orders"].get(row["order_id"])
