@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from worker.events import MessageBatch, Position, Stream
+from worker.events import MessageBatch, Partition, Position, Stream
 
 UNKNOWN = "unknown"
 
@@ -38,6 +38,10 @@ class Source(Protocol):
 
     def topics(self) -> Mapping[Stream, str]:
         """The topic of each stream that is read."""
+        ...
+
+    def partitions(self) -> frozenset[Partition]:
+        """All partitions that are read now, whether or not anything came from them yet. May be asked from another thread."""
         ...
 
     def mirror(self, position: Position) -> None:

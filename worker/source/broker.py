@@ -1,0 +1,167 @@
+"""What is asked of the broker beside messages: which topics there are, where their logs begin and end. And the mirror."""
+
+from collections.abc import Iterable
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+import structlog
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from worker import config
+from worker.errors import SourceError, TidemarkError, Unavailable
+from worker.events import Partition, Position
+from worker.source import UNKNOWN
+from worker.source.client import REFUSALS, create
+from worker.source.losses import Bounds, name
+
+log = structlog.get_logger()
+
+# A broker that stops in the middle of a log-in looks like one that refuses; the latter does so again.
+REFUSALS_BELIEVED = 3
+MIRROR_SECONDS = 10.0
+CLOSE_SECONDS = 1.0
+
+
+class Topic(NamedTuple):
+    """A topic as the broker knows it now."""
+
+    id: str
+    partitions: int
+
+
+class Broker:
+    """Questions, each answered within `timeout` seconds; else Unavailable, or SourceError where the broker refuses."""
+
+    def __init__(self, settings: config.Kafka) -> None:
+        self._address = settings.bootstrap_servers
+        self._admin = create(AdminClient, settings, {"error_cb": self.note})
+        self._refusals: list[str] = []
+        self._mirror = _Mirror(self._admin, settings.group_id)
+
+    def cluster_id(self, timeout: float) -> str:
+        """The cluster's id. The client remembers it, so only the first question takes time."""
+        try:
+            cluster_id = self._admin.cluster_id(timeout=timeout)
+        except KafkaException as error:
+            raise self._trouble(error.args[0], "the cluster") from None
+        if not cluster_id:
+            raise self._trouble(KafkaError(KafkaError._TIMED_OUT), "the cluster")
+        return cluster_id
+
+    def topics(self, names: Iterable[str], timeout: float) -> dict[str, Topic]:
+        """The topics as they are now. Unavailable names one that does not exist."""
+        if self.cluster_id(timeout).startswith("mockCluster"):
+            return {name: self._mock_topic(name, timeout) for name in names}
+        futures = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=timeout)
+        told = {name: self._answer(future, f"topic {name}") for name, future in futures.items()}
+        self._refusals.clear()
+        return {name: Topic(str(topic.topic_id), len(topic.partitions)) for name, topic in told.items()}
+
+    def bounds(self, partitions: Iterable[Partition], timeout: float) -> dict[Partition, Bounds]:
+        """Where the partitions' logs begin and end now."""
+        asked = {partition: TopicPartition(*partition) for partition in partitions}
+        if not asked:
+            return {}
+        starts, ends = (
+            self._admin.list_offsets(dict.fromkeys(asked.values(), spec), request_timeout=timeout)
+            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        )
+        return {
+            partition: Bounds(*(self._answer(futures[key], f"partition {name(partition)}").offset for futures in (starts, ends)))
+            for partition, key in asked.items()
+        }
+
+    def mirror(self, position: Position) -> None:
+        """Have `position` told to the group's coordinator at the next `mirror_on`. From any thread; never raises, never waits."""
+        self._mirror.wanted.put(position)
+
+    def mirror_on(self) -> None:
+        """Send what is to be mirrored, unless a request is on its way still."""
+        self._mirror.send()
+
+    def note(self, error: KafkaError) -> None:
+        """Remember a refused log-in: clients tell it to their error callback alone."""
+        if error.code() in REFUSALS:
+            self._refusals.append(error.str())
+
+    def close(self) -> None:
+        """Finish the mirror if the broker answers within a second."""
+        self._mirror.close()
+
+    def _mock_topic(self, topic: str, timeout: float) -> Topic:
+        """Of librdkafka's mock cluster, which does not know the request for topic ids."""
+        try:
+            told = self._admin.list_topics(topic=topic, timeout=timeout).topics[topic]
+        except KafkaException as error:
+            raise self._trouble(error.args[0], f"topic {topic}") from None
+        if told.error is not None:
+            raise self._trouble(told.error, f"topic {topic}")
+        return Topic(UNKNOWN, len(told.partitions))
+
+    def _answer(self, future: "Future[Any]", what: str) -> Any:
+        try:
+            return future.result()  # ends by the request's own timeout
+        except KafkaException as error:
+            raise self._trouble(error.args[0], what) from None
+
+    def _trouble(self, error: KafkaError, what: str) -> TidemarkError:
+        self._admin.poll(0)  # hears of refused log-ins
+        if error.code() in REFUSALS or len(self._refusals) >= REFUSALS_BELIEVED:
+            return refused(what, self._refusals[-1] if self._refusals else error.str())
+        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return Unavailable(
+                f"{what} does not exist on the broker at {self._address}", "It is waited for: create it, or correct kafka.topics."
+            )
+        return Unavailable(f"the broker at {self._address} did not tell of {what}: {error.str()}", "It is waited for.")
+
+
+class _Mirror:
+    """The group's committed offsets: one request at a time, the newest position wins."""
+
+    def __init__(self, admin: AdminClient, group_id: str) -> None:
+        self.wanted: SimpleQueue[Position] = SimpleQueue()
+        self._admin = admin
+        self._group_id = group_id
+        self._sent: Future[Any] | None = None
+        self._trouble = ""
+
+    def send(self) -> None:
+        if self._sent is not None:
+            if not self._sent.done():
+                return
+            self._report(self._sent)
+            self._sent = None
+        newest: dict[Partition, int] = {}
+        with suppress(Empty):
+            while True:
+                newest |= {partition: next_offset.offset for partition, next_offset in self.wanted.get_nowait().items()}
+        if newest:
+            offsets = [TopicPartition(*partition, offset) for partition, offset in newest.items()]
+            wanted = [ConsumerGroupTopicPartitions(self._group_id, offsets)]
+            (self._sent,) = self._admin.alter_consumer_group_offsets(wanted, request_timeout=MIRROR_SECONDS).values()
+
+    def close(self) -> None:
+        # Twice: what is on its way may be older than what is wanted. Of errors and of a broker that is away the log has told.
+        for _ in range(2):
+            self.send()
+            if self._sent is not None:
+                with suppress(KafkaException, TimeoutError):
+                    self._sent.result(CLOSE_SECONDS)
+
+    def _report(self, sent: "Future[Any]") -> None:
+        error = sent.exception()
+        trouble = str(error) if error else ""
+        if trouble and trouble != self._trouble:
+            log.warning("offsets_not_mirrored", group_id=self._group_id, error=trouble)
+        self._trouble = trouble
+
+
+def refused(what: str, why: str) -> SourceError:
+    """Access was refused: waiting does not help."""
+    return SourceError(
+        f"the broker refuses access to {what}: {why}",
+        "Check sasl.* and ssl.* in kafka.options and kafka.secrets, and the user's rights: Describe and Read on the topics.",
+    )

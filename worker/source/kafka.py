@@ -1,0 +1,216 @@
+"""Messages from Kafka: partitions assigned by hand, and nothing handed out that might be of another log than the position's."""
+
+import time
+from collections.abc import Mapping
+from typing import NamedTuple, NoReturn, Protocol, cast
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from worker import config
+from worker.errors import SourceError
+from worker.events import Message, MessageBatch, NextOffset, Partition, Position, Stream
+from worker.source import Identity
+from worker.source.broker import Broker, Topic, refused
+from worker.source.client import REFUSALS, create
+from worker.source.losses import Acceptances, loss, name, starting_position
+
+log = structlog.get_logger()
+
+START_SECONDS = 10.0  # for each question to the broker at the start
+CONFIRM_SECONDS = 1.0  # and for the one at the end of each poll
+CHUNK = 10_000  # messages of one consume()
+
+# Of these errors the confirmation at the end of the poll says what they mean.
+_CONFIRMED = frozenset(
+    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_ID}
+    | {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT}
+)
+
+
+class Fetched(Message, Protocol):
+    """What consume() gives: a message, or an event of its partition (`error` says which; none: a message)."""
+
+    def topic(self) -> str: ...
+    def partition(self) -> int: ...
+    def offset(self) -> int: ...
+    def leader_epoch(self) -> int | None: ...
+    def error(self) -> KafkaError | None: ...
+
+
+class Event(NamedTuple):
+    """An end or an error of a partition."""
+
+    partition: Partition
+    offset: int
+    error: KafkaError
+
+
+class KafkaSource:
+    """A Source over all partitions of the configured topics, as read_committed sees them.
+
+    What poll() hands out is of the topics that start() returned: they are asked for again after messages were fetched and before they
+    are handed out, so that a topic deleted and created again can't be taken for its predecessor. Partitions that were added are found
+    by the same answer. mirror() may be called from another thread than the rest.
+    """
+
+    def __init__(self, settings: config.Kafka, accept: Acceptances | None = None) -> None:
+        """Raises ConfigError where the options are wrong; needs no broker yet."""
+        self._stream_of = {topic: stream for stream, topic in settings.topics.items()}
+        self._accept = accept or Acceptances()
+        self._broker = Broker(settings)
+        self._consumer: Consumer = create(Consumer, settings, _needed(settings) | {"error_cb": self._broker.note}, _TUNING)
+        self._identity = Identity("")
+        self._next: dict[Partition, NextOffset] = {}
+        self._end: dict[Partition, int] = {}  # where the last end-of-partition event came
+        self._fault: Event | None = None  # the error event that the next poll will raise
+        self._closed = False
+        self._clear()
+
+    def topics(self) -> dict[Stream, str]:
+        return {stream: topic for topic, stream in self._stream_of.items()}
+
+    def start(self, position: Position, identity: Identity | None) -> Identity:
+        topics = self._broker.topics(self._stream_of, START_SECONDS)
+        now = Identity(self._broker.cluster_id(START_SECONDS), {topic: told.id for topic, told in topics.items()})
+        bounds = self._broker.bounds(_partitions(topics), START_SECONDS)
+        self._next = starting_position(position, identity, now, bounds, self._accept)
+        self._identity, self._end, self._fault = now, {}, None
+        self._clear()
+        self._moved.update(self._next)
+        self._consumer.assign(_to_assign(self._next))
+        log.info("source_started", cluster_id=now.cluster_id, topics=sorted(topics), partitions=len(self._next))
+        return now
+
+    def poll(self, max_messages: int, max_wait: float) -> MessageBatch:
+        self._gather(max_messages, min(max_wait, 0.5))
+        self._broker.mirror_on()
+        self._confirm()
+        if self._fault and not self._count:
+            self._raise_fault(self._fault)
+        batch = MessageBatch(
+            messages=self._gathered,
+            position={partition: self._next[partition] for partition in self._moved},
+            at_end=frozenset(partition for partition, end in self._end.items() if end >= self._next[partition].offset),
+            log_end_offsets=self._log_end_offsets(),
+        )
+        self._clear()
+        return batch
+
+    def mirror(self, position: Position) -> None:
+        self._broker.mirror(position)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._broker.close()
+            self._consumer.close()
+
+    def _gather(self, max_messages: int, max_wait: float) -> None:
+        """Collect until there are `max_messages` or `max_wait` is over; what a poll before could not hand out counts."""
+        deadline = time.monotonic() + max_wait
+        while self._fault is None and (room := max_messages - self._count) > 0:
+            wait = max(0.0, deadline - time.monotonic())
+            self._take(cast("list[Fetched]", self._consumer.consume(min(room, CHUNK), wait)))
+            if not wait:
+                break
+
+    def _take(self, fetched: list[Fetched]) -> None:
+        messages, events = fetched, list[Event]()
+        if any([item.error() for item in fetched]):  # noqa: C419 - a list is twice as fast as a generator, and this is per message
+            messages = [item for item in fetched if item.error() is None]
+            events = [Event(Partition(item.topic(), item.partition()), item.offset(), error) for item in fetched if (error := item.error())]
+        self._count += len(messages)
+        for topic, stream in self._stream_of.items():
+            of_topic = [message for message in messages if message.topic() == topic]
+            self._gathered[stream] += of_topic
+            # Each partition's last message: the later one with a key replaces the earlier one.
+            for number, last in {message.partition(): message for message in of_topic}.items():
+                self._move(Partition(topic, number), NextOffset(last.offset() + 1, last.leader_epoch()))
+        for event in events:
+            self._take_event(event)
+
+    def _take_event(self, event: Event) -> None:
+        if event.error.code() == KafkaError._PARTITION_EOF:
+            self._end[event.partition] = event.offset
+            # Transaction markers lie between the last message and the end. They may be of a later leader epoch, which is not told.
+            if event.offset > self._next[event.partition].offset:
+                self._move(event.partition, NextOffset(event.offset))
+        elif event.error.code() not in _CONFIRMED and self._fault is None:
+            self._fault = event
+
+    def _move(self, partition: Partition, next_offset: NextOffset) -> None:
+        self._next[partition] = next_offset
+        self._moved.add(partition)
+
+    def _confirm(self) -> None:
+        """Ask what the topics are now: raises if they are not those of the start, and reads partitions that were added."""
+        topics = self._broker.topics(self._stream_of, CONFIRM_SECONDS)
+        partitions = _partitions(topics)
+        now = Identity(self._identity.cluster_id, {topic: told.id for topic, told in topics.items()})
+        if now != self._identity:
+            starting_position(self._next, self._identity, now, self._broker.bounds(partitions, CONFIRM_SECONDS), Acceptances())
+        if added := [partition for partition in partitions if partition not in self._next]:
+            bounds = self._broker.bounds(added, CONFIRM_SECONDS)
+            starts = {partition: NextOffset(bound.start) for partition, bound in bounds.items()}
+            self._consumer.incremental_assign(_to_assign(starts))
+            self._next |= starts
+            self._moved |= starts.keys()
+            log.info("partitions_added", partitions=[name(partition) for partition in added])
+
+    def _raise_fault(self, event: Event) -> NoReturn:
+        partition, error = event.partition, event.error
+        if error.code() in REFUSALS:
+            raise refused(f"topic {partition.topic}", error.str())
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            bounds = self._broker.bounds(self._next, START_SECONDS)
+            starting_position(self._next, self._identity, self._identity, bounds, Acceptances())
+            raise loss({f"partition {name(partition)}: {error.str()}": f"--accept-lost-offsets {partition.topic}"})
+        raise SourceError(
+            f"partition {name(partition)} can't be read on at offset {self._next[partition].offset:,}: {error.str()}",
+            "Nothing is lost: start again, and if it stays so, look for a damaged log on the broker.",
+        )
+
+    def _log_end_offsets(self) -> dict[Partition, int]:
+        """As told with the last messages fetched: costs no question."""
+        ends = {partition: self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)[1] for partition in self._next}
+        return {partition: end for partition, end in ends.items() if end >= 0}
+
+    def _clear(self) -> None:
+        """What was gathered is handed out, or not wanted."""
+        self._gathered: dict[Stream, list[Message]] = {stream: [] for stream in self._stream_of.values()}
+        self._count = 0
+        self._moved: set[Partition] = set()
+
+
+# librdkafka waits a second before it fetches again once its queue was full, and half a second for a fetch at the log's end. What it
+# queues is bounded in bytes (kafka.queue_kbytes), so the bound in messages must not come first.
+_TUNING = {"fetch.queue.backoff.ms": 5, "fetch.wait.max.ms": 100, "queued.min.messages": 1_000_000}
+
+
+def _needed(settings: config.Kafka) -> dict[str, str | int | bool]:
+    """What exactness and the bound on memory depend on."""
+    return {
+        "group.id": settings.group_id,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "error",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
+        "check.crcs": True,
+        "queued.max.messages.kbytes": settings.queue_kbytes,
+    }
+
+
+def _partitions(topics: Mapping[str, Topic]) -> list[Partition]:
+    return [Partition(topic, number) for topic, told in topics.items() for number in range(told.partitions)]
+
+
+def _to_assign(position: Position) -> list[TopicPartition]:
+    """With the leader epoch, so that librdkafka looks whether the log was truncated below the offset."""
+    return [
+        TopicPartition(*partition, next_offset.offset)
+        if next_offset.leader_epoch is None
+        else TopicPartition(*partition, next_offset.offset, leader_epoch=next_offset.leader_epoch)
+        for partition, next_offset in position.items()
+    ]
