@@ -98,7 +98,7 @@ def test_a_secret_is_redacted_wherever_it_turns_up() -> None:
     found = lines(write)
     assert "wörd" not in json.dumps(found, ensure_ascii=False)
     assert found[0]["options"] == {"sasl.password": log.REDACTED, "urls": [f"http://u:{log.REDACTED}@registry"]}
-    assert found[3]["exception"].endswith(f"ValueError: bad password {log.REDACTED}")
+    assert found[2]["exception"].endswith(f"ValueError: bad password {log.REDACTED}")
 
 
 def test_on_a_terminal_a_line_is_for_people() -> None:

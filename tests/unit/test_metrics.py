@@ -28,9 +28,7 @@ def metrics() -> Metrics:
 
 def series(metrics: Metrics, name: str, *labels: str) -> dict[tuple[str, ...], float]:
     families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
-    return {
-        tuple(s.labels[label] for label in labels): s.value for family in families for s in family.samples if s.name == f"tidemark_{name}"
-    }
+    return {tuple(s.labels[label] for label in labels): s.value for f in families for s in f.samples if s.name == f"tidemark_{name}"}
 
 
 def test_read_is_the_sum_of_the_outcomes(metrics: Metrics) -> None:

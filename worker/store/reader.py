@@ -1,0 +1,55 @@
+"""The file opened to be read alone, where no worker holds it."""
+
+from pathlib import Path
+
+import duckdb
+
+from worker.config import Store
+from worker.errors import StoreError
+from worker.resources import sql_dir
+from worker.store.database import lock_down
+
+
+def open_reader(path: Path, settings: Store) -> duckdb.DuckDBPyConnection:
+    """A read-only connection, locked down to this file alone, with the memory and threads that the settings allow.
+
+    Raises StoreError: no such file, held by another process, not a tidemark file, written by a newer version.
+    """
+    if not path.is_file():
+        raise StoreError(f"there is no file {path}", "Name it: --set store.path=FILE, or store.path in the configuration.")
+    connection = _connect(path, settings)
+    try:
+        _check_version(connection, path)
+        lock_down(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect(path: Path, settings: Store) -> duckdb.DuckDBPyConnection:
+    config: dict[str, str | int | bool | float | list[str]] = {
+        "memory_limit": settings.memory_limit,
+        "threads": settings.threads,
+        "arrow_lossless_conversion": True,
+        "temp_directory": "",  # a reader writes nothing, not even beside the file
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    try:
+        return duckdb.connect(str(path), read_only=True, config=config)
+    except duckdb.Error as error:
+        message = str(error)
+        if "lock" in message:
+            remedy = "A worker that runs answers through its admin socket: is serve.admin_socket the same here as there?"
+            raise StoreError(f"{path} is held by another process: {message}", remedy) from None
+        raise StoreError(f"{path} can't be read: {message}", "Is it a tidemark file, and may this user read it?") from None
+
+
+def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    if connection.execute("select 1 from duckdb_tables() where table_name = 'schema_migration'").fetchone() is None:
+        raise StoreError(f"{path} is a DuckDB file, but not one of tidemark's", "Name another: --set store.path=FILE")
+    known = {migration.stem for migration in (sql_dir() / "migrations").glob("*.sql")}
+    newer = sorted(name for (name,) in connection.execute("select name from schema_migration").fetchall() if name not in known)
+    if newer:
+        raise StoreError(f"{path} was written by a newer tidemark: it has {', '.join(newer)}", "Read it with that version.")
