@@ -29,15 +29,15 @@ bench: $(DEV)  ## messages per second of the whole path, and of each stage, on a
 check: lint types test  ## what must pass before a commit
 
 lint: $(DEV)  ## ruff: rules and format
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/ruff check --output-format concise .
+	@$(BIN)/ruff format --check .
 
 types: $(DEV)  ## mypy, strict
 	@$(BIN)/mypy
 
 fmt: $(DEV)  ## put the code in order
-	@$(BIN)/ruff check --quiet --fix .
-	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --output-format concise --fix .
+	@$(BIN)/ruff format .
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
