@@ -1,0 +1,9 @@
+-- product_stock: the readings of stock that are new, from every valid product message, superseded ones too.
+-- grain: (product_id, updated_at, stock_level)   reads: incoming_product   writes: product_stock, batch_stock
+create or replace temp table batch_stock as
+select distinct i.day, i.product_id, i.updated_at, i.stock_level
+from incoming_product as i
+anti join product_stock as s on s.product_id = i.product_id and s.updated_at = i.updated_at and s.stock_level = i.stock_level
+where i.stock_level is not null;
+
+insert into product_stock by name select * from batch_stock;

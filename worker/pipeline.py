@@ -1,0 +1,195 @@
+"""The way of the data, in code: poll, decode, observe, merge and commit, publish.
+
+`poll` and `decode` may run in one thread and `step` in another; tests call all of them in one.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+
+import numpy as np
+
+from worker.aggregate import Accounting, Membership, Merged, merge
+from worker.config import Settings
+from worker.decode import Decoder
+from worker.decode.calendar import ReportingZone
+from worker.errors import TooManyRejected
+from worker.events import EventBatch, MessageBatch, NextOffset, Origin, Outcome, Partition, Stream
+from worker.source import Identity, Source
+from worker.store import Store, StoreState, Transaction
+from worker.watermark import Idleness, WatermarkRules, WatermarkState
+
+# The column that moves the watermark; dimensions take no part.
+_EVENT_TIME = {Stream.ORDERS: "updated_at", Stream.TOUCHPOINTS: "occurred_at"}
+_MEMBERSHIP_BYTES = 96 * 2**20
+_JUDGED_MESSAGES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one commit did; `is_empty` where there was nothing to commit."""
+
+    commit_id: int
+    accounting: Accounting
+    watermark: WatermarkState
+    changed_days: Sequence[date] = ()
+    closed_days: Sequence[date] = ()
+    sealed_days: Sequence[date] = ()
+    late: Mapping[Stream, int] = field(default_factory=dict)
+    seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    is_empty: bool = False
+
+
+class Pipeline:
+    """One worker's way from a source to a store. The clock is the caller's: `now` is UTC, `tick` seconds of a monotonic clock."""
+
+    def __init__(self, source: Source, decoder: Decoder, store: Store, settings: Settings) -> None:
+        self._source = source
+        self._decoder = decoder
+        self._store = store
+        self._settings = settings
+        self._rules = WatermarkRules(
+            ReportingZone(settings.time.reporting_time_zone), settings.time.watermark_delay, settings.time.allowed_lateness
+        )
+        self._idleness = Idleness(settings.time.idle_timeout)
+        self._membership = Membership(store.load_touchpoint_ids, _MEMBERSHIP_BYTES)
+        self._rejected_share = RejectedShare(_JUDGED_MESSAGES)
+        self.state: StoreState = store.state()
+        self._identity: Identity | None = None
+
+    def start(self, tick: float) -> None:
+        """Take up the log where the file stands. Raises Unavailable (call again), SourceError."""
+        self._identity = self._source.start(self.state.position, self.state.identity)
+        self._idleness.observe(self.state.watermark.newest.keys(), tick)
+
+    def poll(self, max_wait: float) -> MessageBatch:
+        """The next messages. Raises Unavailable, SourceError."""
+        return self._source.poll(self._settings.batch.max_messages, max_wait)
+
+    def decode(self, messages: MessageBatch, now: datetime) -> EventBatch:
+        """Bytes to events. Raises Unavailable where the registry is away (call again with the same messages), Fatal where it refuses."""
+        return self._decoder.decode(messages, now)
+
+    def step(self, batch: EventBatch, now: datetime, tick: float) -> StepResult:
+        """Merge one decoded batch and commit it with its position. Nothing is visible before the commit.
+
+        Raises StoreError (rolled back), PositionConflict (another writer), TooManyRejected (nothing was committed).
+        """
+        assert self._identity is not None, "start() comes first"
+        before = self.state
+        self._rejected_share.judge(batch, self._settings)
+        watermark = self._observe(batch, tick)
+        position = self._moved_position(batch.messages)
+        if not len(batch.messages) and not position and watermark == before.watermark:
+            return StepResult(before.commit_id, Accounting.of(batch), watermark, is_empty=True)
+        try:
+            with self._store.transaction(now, batch.messages.origin.value, self._source.topics(), self._identity) as tx:
+                merged = merge(
+                    tx,
+                    batch,
+                    self._membership,
+                    self._settings.tables_on,
+                    closed_before=before.watermark.closed_before,
+                    sealed_before=before.sealed_before,
+                )
+                tx.keep_rejected(batch.rejected, self._identity, to_dead_letters=bool(self._settings.kafka.dlq_suffix))
+                tx.keep_expired(merged.expired, batch.messages, self._identity)
+                tx.record_days(before.watermark, merged.changed_days)
+                closed = tx.close_days(watermark)
+                sealed_before, sealed = self._seal(tx, before, watermark, now)
+                tx.save(self._identity, position, watermark, merged.accounting)
+            self.state = replace(
+                before,
+                commit_id=before.commit_id + 1,
+                committed_at=now,
+                position={**before.position, **position},
+                identity=self._identity,
+                watermark=watermark,
+                sealed_before=sealed_before,
+            )
+            self._store.confirm(self.state.commit_id, self.state.position)
+        except BaseException:
+            self._membership.clear()
+            raise
+        self._publish(merged, position)
+        return StepResult(
+            self.state.commit_id, merged.accounting, watermark, merged.changed_days, closed, sealed, merged.late, dict(tx.seconds)
+        )
+
+    def _observe(self, batch: EventBatch, tick: float) -> WatermarkState:
+        """The watermark after this batch; only the live stream moves it."""
+        if batch.messages.origin is not Origin.LIVE:
+            return self.state.watermark
+        seen = newest_event_times(batch, self._source.topics())
+        self._idleness.observe(seen.keys(), tick)
+        topics = {topic for stream, topic in self._source.topics().items() if stream in _EVENT_TIME}
+        partitions = frozenset(p for p in self._source.partitions() if p.topic in topics)
+        idle = self._idleness.idle(batch.messages.at_end & partitions, tick)
+        return self._rules.advanced(self.state.watermark, seen, partitions, idle)
+
+    def _moved_position(self, messages: MessageBatch) -> dict[Partition, NextOffset]:
+        """What moves in the stored position with this batch; a position never moves back."""
+        moved = {p: n for p, n in messages.position.items() if self.state.position.get(p) != n}
+        for partition, after in moved.items():
+            known = self.state.position.get(partition)
+            assert known is None or after.offset >= known.offset, f"{partition} would move back from {known} to {after}"
+        return moved
+
+    def _seal(self, tx: Transaction, before: StoreState, watermark: WatermarkState, now: datetime) -> tuple[date | None, list[date]]:
+        """Retention: the last `days` closed days keep their rows. Returns the new sealed_before and the days sealed now."""
+        retention = self._settings.retention
+        if watermark.closed_before is None or watermark.closed_before == before.watermark.closed_before:
+            return before.sealed_before, []
+        if retention.rejected_days is not None:
+            tx.forget_rejected(now, timedelta(days=retention.rejected_days))
+        if retention.days is None:
+            return before.sealed_before, []
+        sealed_before = watermark.closed_before - timedelta(days=retention.days)
+        if before.sealed_before is not None and sealed_before <= before.sealed_before:
+            return before.sealed_before, []
+        return sealed_before, tx.seal_days(self._settings.tables_on, before.sealed_before, sealed_before)
+
+    def _publish(self, merged: Merged, position: Mapping[Partition, NextOffset]) -> None:
+        """After the commit only: what was committed becomes known outside."""
+        self._membership.add(merged.touchpoint_days, merged.touchpoint_ids)
+        self._source.mirror(position)
+
+
+class RejectedShare:
+    """More than half of the last messages rejected: a wrong topic or schema, not bad records."""
+
+    def __init__(self, judged: int) -> None:
+        self._judged = judged
+        self._batches: deque[tuple[int, int]] = deque()
+
+    def judge(self, batch: EventBatch, settings: Settings) -> None:
+        """Take the batch in. Raises TooManyRejected; then nothing of the batch is committed."""
+        if not len(batch.messages):
+            return
+        self._batches.append((len(batch.messages), len(batch.rejected)))
+        while sum(read for read, _ in self._batches) - self._batches[0][0] >= self._judged:
+            self._batches.popleft()
+        read, rejected = map(sum, zip(*self._batches, strict=True))
+        if read >= self._judged and 2 * rejected > read:
+            example = batch.rejected[-1] if batch.rejected else None
+            where = f", the last at {example.topic}/{example.partition}, offset {example.offset}: {example.detail}" if example else ""
+            raise TooManyRejected(
+                f"{rejected:,} of the last {read:,} messages were rejected{where}",
+                f"Is this the right topic and schema? topics: {dict(settings.kafka.topics)}. Nothing of this batch was committed: "
+                "set it right, then start the worker again.",
+            )
+
+
+def newest_event_times(batch: EventBatch, topics: Mapping[Stream, str]) -> dict[Partition, int]:
+    """The greatest event time (UTC microseconds) of each partition in the batch, of the streams that move the watermark."""
+    newest: dict[Partition, int] = {}
+    for stream, column in _EVENT_TIME.items():
+        rows = batch.events.get(stream)
+        if rows is None or not rows.num_rows:
+            continue
+        times = rows[column].cast("int64").to_numpy(zero_copy_only=False)
+        partitions = rows["partition"].to_numpy(zero_copy_only=False)
+        for number in np.unique(partitions):
+            newest[Partition(topics[stream], int(number))] = int(times[partitions == number].max())
+    return newest

@@ -1,0 +1,206 @@
+"""The DuckDB file: created at a temporary path and renamed, opened by one process, migrated."""
+
+import os
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from worker import __version__
+from worker.config import Settings, Store
+from worker.errors import ConfigError, StoreError
+from worker.resources import sql_dir, sql_text
+from worker.store.sql import run
+from worker.tables import TABLES
+
+# Files that 1.5 clients can read too: analysts open them with what they have.
+_STORAGE_VERSION = "v1.5.0"
+
+
+def open_database(settings: Settings, now: datetime) -> duckdb.DuckDBPyConnection:
+    """The worker's connection to the file, created if it is not there, migrated, locked down to this file alone.
+
+    Raises StoreError (held by another process, not a tidemark file, newer than this version, not writable) and ConfigError (the file
+    was created with another reporting time zone or currency).
+    """
+    path = settings.store.path
+    if not path.exists():
+        _create(settings, now)
+    connection = connect(path, settings.store)
+    try:
+        migrate(connection, now)
+        _check_fixed_settings(connection, settings)
+        _define(connection)
+        lock_down(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect(path: Path, settings: Store) -> duckdb.DuckDBPyConnection:
+    """Open the file for writing, with the memory and threads that the settings allow. Raises StoreError."""
+    try:
+        return duckdb.connect(
+            str(path),
+            config={
+                "memory_limit": settings.memory_limit,
+                "threads": settings.threads,
+                "checkpoint_threshold": settings.checkpoint_threshold,
+                "storage_compatibility_version": _STORAGE_VERSION,
+                "preserve_insertion_order": False,
+                "arrow_lossless_conversion": True,
+                "temp_directory": f"{path}.tmp",
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise StoreError(
+                f"{path} is held by another process: {_holder(str(error))}",
+                "One worker per file. Stop the other one, or ask it: tidemark status, tidemark query",
+            ) from error
+        raise StoreError(f"{path} can't be opened: {error}", "Check that its directory exists, its permissions, and the disk.") from error
+    except duckdb.Error as error:
+        raise StoreError(f"{path} can't be opened: {error}", "Is it a tidemark file? A damaged one is restored from a backup.") from error
+
+
+def lock_down(connection: duckdb.DuckDBPyConnection) -> None:
+    """From here on no statement, of no cursor, reaches another file, loads an extension, reads a Python variable or changes a setting."""
+    connection.execute("set global python_enable_replacements = false")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+
+
+def migrate(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    """Bring the file to this version's tables, one transaction a migration. Raises StoreError where the file is newer, or not ours."""
+    known = sorted(path.stem for path in (sql_dir() / "migrations").glob("*.sql"))
+    applied = _applied(connection)
+    if applied - set(known):
+        raise StoreError(
+            f"the file was written by a newer tidemark: it has {', '.join(sorted(applied - set(known)))}",
+            f"This is tidemark {__version__}. Install the newer version again, or restore a backup made before it.",
+        )
+    for name in known:
+        if name not in applied:
+            connection.execute("begin")
+            try:
+                connection.execute(sql_text(f"migrations/{name}"))
+                connection.execute("insert into schema_migration values ($name, $now)", {"name": name, "now": now})
+                connection.execute("commit")
+            except BaseException:
+                connection.execute("rollback")
+                raise
+
+
+def _applied(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    tables = {name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()}
+    if "schema_migration" not in tables:
+        if tables:
+            raise StoreError("the file is a DuckDB file, but not one of tidemark's", "Choose another path: store.path in the configuration.")
+        connection.execute("create table schema_migration (name varchar not null, applied_at timestamp not null)")
+    return {name for (name,) in connection.execute("select name from schema_migration").fetchall()}
+
+
+def _create(settings: Settings, now: datetime) -> None:
+    """A kill in the first writes of a new DuckDB file leaves one that can't be opened: so elsewhere first, then linked to its name."""
+    path = settings.store.path
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.creating")
+    _remove(temporary)
+    try:
+        connection = connect(temporary, settings.store)
+        try:
+            migrate(connection, now)
+            fixed = {**_fixed_settings(settings), "created_at": now.isoformat(), "file_id": str(uuid.uuid4()), "tidemark_version": __version__}
+            connection.executemany("insert into file_setting values (?, ?)", list(fixed.items()))
+            connection.execute("insert into progress (commit_id) values (0)")
+            connection.executemany("insert into table_switch values (?, ?)", [(name, name in settings.tables_on) for name in TABLES])
+        finally:
+            connection.close()
+        os.link(temporary, path)  # unlike a rename, never takes the place of a file that another worker just made
+    except FileExistsError as error:
+        raise StoreError(f"another worker has just created {path}", "One worker per file: start this one with another store.path.") from error
+    except OSError as error:
+        raise StoreError(f"{path} can't be created: {error}", "Check that its directory exists, its permissions, and the disk.") from error
+    finally:
+        _remove(temporary)
+
+
+def _remove(temporary: Path) -> None:
+    for leftover in (temporary, Path(f"{temporary}.wal")):
+        leftover.unlink(missing_ok=True)
+
+
+def _fixed_settings(settings: Settings) -> Mapping[str, str]:
+    return {"reporting_time_zone": settings.time.reporting_time_zone, "reporting_currency": settings.reporting_currency}
+
+
+def _check_fixed_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    stored = dict(connection.execute("select name, value from file_setting").fetchall())
+    for name, value in _fixed_settings(settings).items():
+        if stored.get(name) != value:
+            raise ConfigError(
+                f"{settings.store.path} was created with {name} {stored.get(name)}, the configuration says {value}",
+                "It is fixed when the file is created: days or money would be mixed. Set it back, or start a new file: store.path.",
+            )
+
+
+def _define(connection: duckdb.DuckDBPyConnection) -> None:
+    """The defining SELECT of each table stands in the file as a view, definition.<table>: for verify, and to be read."""
+    connection.execute("create schema if not exists definition")
+    for name in TABLES:
+        connection.execute(f"create or replace view definition.{name} as {sql_text(f'definitions/{name}')}")
+
+
+def _holder(message: str) -> str:
+    """DuckDB names the process in its message, after 'Conflicting lock is held in'."""
+    _, found, rest = message.partition("held in ")
+    return rest.split(". ")[0] if found else message
+
+
+def rebuild_switched(connection: duckdb.DuckDBPyConnection, tables_on: frozenset[str]) -> list[str]:
+    """Bring the tables in line with what is switched on: one that was off is rebuilt from the rows, one that goes off is emptied.
+
+    Rows of sealed days stay as they are. One transaction. Returns the names of the tables that changed.
+    """
+    was_on = dict(connection.execute("select name, is_on from table_switch").fetchall())
+    changed = [name for name in TABLES if was_on.get(name, False) != (name in tables_on)]
+    if not changed:
+        return []
+    connection.execute("begin")
+    try:
+        for name in changed:
+            rebuild(connection, name) if name in tables_on else _empty(connection, name)
+        connection.execute("delete from table_switch")
+        connection.executemany("insert into table_switch values (?, ?)", [(name, name in tables_on) for name in TABLES])
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    return changed
+
+
+def rebuild(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    """Fill one table from its definition, on days that are not sealed; within the caller's transaction."""
+    connection.execute(f"create or replace temp table rebuilt as from definition.{table}")
+    _empty(connection, table)
+    kept = _unsealed(table)
+    connection.execute(f"insert into {table} by name from rebuilt {kept}")
+    connection.execute("drop table rebuilt")
+
+
+def _empty(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    connection.execute(f"delete from {table} {_unsealed(table)}")
+
+
+def _unsealed(table: str) -> str:
+    """customer_first has no day (its definition keeps firsts on sealed days); dimensions are not sealed."""
+    if table in {"customer_first", "daily_stock"}:
+        return ""
+    return "where day >= coalesce((select sealed_before from progress), date '0001-01-01')"
+
+
+__all__ = ["connect", "lock_down", "migrate", "open_database", "rebuild", "rebuild_switched", "run"]

@@ -1,0 +1,87 @@
+"""Messages kept with their bytes: rejected ones (also the outbox of the dead-letter topics) and expired ones."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from worker.events import Message, MessageBatch, Rejected, Stream
+from worker.source import UNKNOWN, Identity
+
+_HEADERS = pa.list_(pa.struct([("name", pa.string()), ("value", pa.binary())]))
+_MESSAGE = [
+    ("stream", pa.string()),
+    ("topic", pa.string()),
+    ("topic_id", pa.string()),
+    ("partition", pa.int32()),
+    ("offset", pa.int64()),
+    ("file", pa.string()),
+    ("file_row", pa.int64()),
+    ("key", pa.binary()),
+    ("value", pa.binary()),
+    ("headers", _HEADERS),
+    ("message_time", pa.timestamp("us")),
+]
+_REJECTED = pa.schema([*_MESSAGE, ("stage", pa.string()), ("reason", pa.string()), ("detail", pa.string()), ("is_pending", pa.bool_())])
+_EXPIRED = pa.schema([*_MESSAGE, ("day", pa.date32())])
+
+
+def rejected_rows(rejected: Sequence[Rejected], identity: Identity, *, to_dead_letters: bool) -> pa.Table:
+    """The rows of table rejected, less ingested_at."""
+    rows = [
+        {
+            "stream": r.stream.value,
+            "topic": r.topic,
+            "topic_id": identity.topic_ids.get(r.topic, UNKNOWN),
+            "partition": r.partition,
+            "offset": r.offset,
+            "file": r.file,
+            "file_row": r.row,
+            "key": r.key,
+            "value": r.value,
+            "headers": _headers(r.headers),
+            "message_time": _micros(r.timestamp_ms),
+            "stage": r.stage.value,
+            "reason": str(r.reason),
+            "detail": r.detail,
+            "is_pending": to_dead_letters,
+        }
+        for r in rejected
+    ]
+    return pa.Table.from_pylist(rows, _REJECTED)
+
+
+def expired_rows(expired: Mapping[Stream, Sequence[tuple[int, date]]], batch: MessageBatch, identity: Identity) -> pa.Table:
+    """The rows of table expired, less ingested_at; `expired` has the seq and day of each event."""
+    rows = [_expired_row(stream, batch.messages[stream][seq], day, identity) for stream, some in expired.items() for seq, day in some]
+    return pa.Table.from_pylist(rows, _EXPIRED)
+
+
+def _expired_row(stream: Stream, message: Message, day: date, identity: Identity) -> dict[str, Any]:
+    topic = message.topic() or ""
+    kind, timestamp_ms = message.timestamp()
+    return {
+        "stream": stream.value,
+        "topic": topic,
+        "topic_id": identity.topic_ids.get(topic, UNKNOWN),
+        "partition": message.partition(),
+        "offset": message.offset(),
+        "file": None,
+        "file_row": None,
+        "key": message.key(),
+        "value": message.value(),
+        "headers": _headers(message.headers() or ()),
+        "message_time": _micros(timestamp_ms if kind else None),
+        "day": day,
+    }
+
+
+def _headers(headers: Sequence[tuple[str, bytes | None]]) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value} for name, value in headers]
+
+
+def _micros(timestamp_ms: int | None) -> int | None:
+    """Milliseconds as microseconds; a timestamp beyond what a column can hold is left out."""
+    return timestamp_ms * 1000 if timestamp_ms is not None and 0 <= timestamp_ms < 2**62 // 1000 else None

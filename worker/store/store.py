@@ -1,0 +1,262 @@
+"""The one owner of the file: what it holds, and the transaction that moves it on."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from worker.aggregate import Accounting, touchpoint_hashes
+from worker.aggregate.membership import Hashes
+from worker.config import Settings
+from worker.errors import PositionConflict, StoreError
+from worker.events import MessageBatch, NextOffset, Outcome, Partition, Position, Rejected, Stream
+from worker.source import UNKNOWN, Identity
+from worker.store import database, kept, retention
+from worker.store.sql import arrow, run
+from worker.watermark import WatermarkState
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """What the file says of how far it has come. `identity` is None before the first commit of a position."""
+
+    commit_id: int
+    committed_at: datetime | None
+    position: Position
+    identity: Identity | None
+    watermark: WatermarkState
+    sealed_before: date | None
+
+
+class Transaction:
+    """Statements within one commit, bound to the commit's parameters. `seconds`: wall and CPU time by SQL file."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, parameters: Mapping[str, Any]) -> None:
+        self._connection = connection
+        self._parameters = dict(parameters)
+        self._staged: list[str] = []
+        self.seconds: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
+
+    def stage(self, name: str, rows: pa.RecordBatch | pa.Table) -> None:
+        """Make Arrow rows readable to SQL under that name, until the transaction ends."""
+        self._connection.register(name, rows)
+        self._staged.append(name)
+
+    def run(self, name: str, **parameters: Any) -> None:
+        """Run the statements of sql/<name>.sql."""
+        self._timed(name, parameters)
+
+    def rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Run the statements of sql/<name>.sql; the rows of the last one."""
+        return self._timed(name, parameters).fetchall()
+
+    def days_of(self, table: str, before: date) -> list[date]:
+        """The distinct days before `before` in a temporary table of this transaction."""
+        return [day for (day,) in self._connection.execute(f"select distinct day from {table} where day < $before", {"before": before}).fetchall()]
+
+    def keep_rejected(self, rejected: Sequence[Rejected], identity: Identity, *, to_dead_letters: bool) -> None:
+        """Keep messages that could not become events, with their bytes; `to_dead_letters`: they also go to the dead-letter topic."""
+        if rejected:
+            self.stage("batch_rejected", kept.rejected_rows(rejected, identity, to_dead_letters=to_dead_letters))
+            self.run("state/rejected")
+
+    def keep_expired(self, expired: Mapping[Stream, Sequence[tuple[int, date]]], batch: MessageBatch, identity: Identity) -> None:
+        """Keep events of sealed days, with their bytes."""
+        if expired:
+            self.stage("batch_expired", kept.expired_rows(expired, batch, identity))
+            self.run("state/expired")
+
+    def record_days(self, watermark: WatermarkState, changed_days: Sequence[date]) -> None:
+        """Keep day_state, and the ledger of the closed days that the batch changed; `watermark` is the one before the batch."""
+        self.run("daily/day_state", closed_before=watermark.closed_before, watermark=_moment(watermark.value))
+        if changed_days:
+            self.run("daily/ledger")
+
+    def save(self, identity: Identity, position: Position, watermark: WatermarkState, accounting: Accounting) -> None:
+        """Move position, watermark and books on, with the rows that belong to them."""
+        self._parameters |= {"cluster_id": identity.cluster_id, "watermark": _moment(watermark.value), "closed_before": watermark.closed_before}
+        if position:
+            self.stage("batch_position", _position_rows(position, identity))
+            self.run("state/position")
+        if watermark.newest:
+            self.stage("batch_newest_event", _newest_rows(watermark.newest))
+            self.run("state/newest_event")
+        accounting.check()
+        if accounting.streams:
+            self.stage("batch_accounting", _accounting_rows(accounting))
+            self.run("state/accounting")
+        self.run("state/progress")
+
+    def close_days(self, watermark: WatermarkState) -> list[date]:
+        """Close the days that the watermark has passed; they get revision 1 as they stand. Returns them, ascending."""
+        parameters = {"closed_before": watermark.closed_before, "watermark": _moment(watermark.value)}
+        return sorted(day for (day,) in self.rows("state/close_days", **parameters))
+
+    def seal_days(self, tables_on: frozenset[str], sealed_before: date | None, new_sealed_before: date) -> list[date]:
+        """Drop the event and keyed rows of days before `new_sealed_before`. Returns the days that this seals, ascending."""
+        return retention.seal(self._connection, tables_on, sealed_before, new_sealed_before)
+
+    def forget_rejected(self, now: datetime, keep_for: timedelta) -> None:
+        """Drop rejected messages that were kept for so long and have been sent."""
+        retention.forget_rejected(self._connection, now, keep_for)
+
+    def _timed(self, name: str, parameters: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+        wall, cpu = time.perf_counter(), time.thread_time()
+        result = run(self._connection, name, {**self._parameters, **parameters})
+        spent_wall, spent_cpu = self.seconds[name]
+        self.seconds[name] = (spent_wall + time.perf_counter() - wall, spent_cpu + time.thread_time() - cpu)
+        return result
+
+    def _unstage(self) -> None:
+        for name in set(self._staged):
+            self._connection.unregister(name)
+
+
+class Store:
+    """The open file. Use from one thread; queries of others go through `cursor`."""
+
+    def __init__(self, settings: Settings, now: datetime) -> None:
+        """Open the file, creating it if need be. Raises StoreError, ConfigError (see database.open_database)."""
+        self.path: Path = settings.store.path
+        self._connection = database.open_database(settings, now)
+        self._currency = settings.reporting_currency
+        self.switched = database.rebuild_switched(self._connection, settings.tables_on)
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Another connection to the open file, for reading beside the worker."""
+        return self._connection.cursor()
+
+    def state(self) -> StoreState:
+        """What was last committed."""
+        fetch = self._fetch
+        commit_id, committed_at, cluster_id, watermark, closed_before, sealed_before = fetch("state/read_progress")[0]
+        position: dict[Partition, NextOffset] = {}
+        topic_ids: dict[str, str] = {}
+        for topic, partition, topic_id, next_offset, leader_epoch in fetch("state/read_position"):
+            position[Partition(topic, partition)] = NextOffset(next_offset, leader_epoch)
+            topic_ids[topic] = topic_id
+        newest = {Partition(topic, partition): event_time for topic, partition, event_time in fetch("state/read_newest_event")}
+        identity = Identity(cluster_id, topic_ids) if cluster_id is not None else None
+        return StoreState(commit_id, committed_at, position, identity, WatermarkState(newest, watermark, closed_before), sealed_before)
+
+    def load_touchpoint_ids(self, day: int) -> Iterator[Hashes]:
+        """Membership hashes of the stored touchpoints of an epoch day, in pieces."""
+        moment = date.fromordinal(date(1970, 1, 1).toordinal() + day)
+        for piece in arrow(self._connection, "batch/touchpoint_ids", {"day": moment}):
+            yield touchpoint_hashes(piece["event_uuid"])
+
+    @contextmanager
+    def transaction(self, now: datetime, origin: str, topics: Mapping[Stream, str], identity: Identity) -> Iterator[Transaction]:
+        """All or nothing: commits when the block ends, rolls back on any exception.
+
+        Raises StoreError where the file can't be written (rolled back; a new attempt may offer the same batch again).
+        """
+        tx = Transaction(self._connection, {"ingested_at": now.replace(tzinfo=None), "origin": origin, "reporting_currency": self._currency})
+        self._connection.execute("begin")
+        try:
+            tx.stage("topic", _topic_rows(topics, identity))
+            yield tx
+            self._connection.execute("commit")
+        except duckdb.Error as error:
+            self._roll_back()
+            raise _store_error(error, self.path) from error
+        except BaseException:
+            self._roll_back()
+            raise
+        finally:
+            tx._unstage()
+
+    def confirm(self, commit_id: int, position: Position) -> None:
+        """Read back what was committed. Raises PositionConflict where the file holds something else."""
+        saved = self._fetch("state/saved")
+        found = {Partition(topic, partition): NextOffset(offset, epoch) for topic, partition, offset, epoch, _ in saved if topic is not None}
+        wrong = {p: n for p, n in position.items() if found.get(p) != n}
+        if wrong or saved[0][4] != commit_id:
+            raise PositionConflict(
+                f"{self.path}: commit {commit_id} was to save {wrong or 'the position'}, the file has commit {saved[0][4]} and "
+                f"{ {p: found.get(p) for p in wrong} }",
+                "Another writer was there, or the commit was lost. Nothing more is written: run tidemark verify, then start the worker again.",
+            )
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file. Raises StoreError (a full disk is fatal here)."""
+        try:
+            self._connection.execute("checkpoint")
+        except duckdb.Error as error:
+            raise _store_error(error, self.path) from error
+
+    def close(self) -> None:
+        """Close the file; what was committed stays."""
+        self._connection.close()
+
+    def _fetch(self, name: str) -> list[tuple[Any, ...]]:
+        return run(self._connection, name, {}).fetchall()
+
+    def _roll_back(self) -> None:
+        try:
+            self._connection.execute("rollback")
+        except duckdb.Error:
+            # There is no transaction any more, or the file is beyond use: the error under way tells.
+            return
+
+
+def _store_error(error: duckdb.Error, path: Path) -> Exception:
+    """What a user can act upon becomes a StoreError; a wrong statement is a bug and stays what it is."""
+    text = str(error)
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return StoreError(f"{path}: DuckDB ran out of memory: {text}", "Raise store.memory_limit, or lower batch.max_messages.")
+    if isinstance(error, duckdb.IOException | duckdb.FatalException):
+        remedy = "Free disk space, then start the worker again." if "space" in text.lower() else "Check the disk, then start the worker again."
+        return StoreError(f"{path} can't be written: {text}", f"{remedy} Nothing of the batch was committed.")
+    return error
+
+
+def _moment(micros: int | None) -> Any:
+    return None if micros is None else np.datetime64(micros, "us").item()
+
+
+def _topic_rows(topics: Mapping[Stream, str], identity: Identity) -> pa.Table:
+    rows = [{"stream": s.value, "topic": topic, "topic_id": identity.topic_ids.get(topic, UNKNOWN)} for s, topic in topics.items()]
+    return pa.Table.from_pylist(rows, pa.schema([("stream", pa.string()), ("topic", pa.string()), ("topic_id", pa.string())]))
+
+
+def _position_rows(position: Position, identity: Identity) -> pa.RecordBatch:
+    return pa.record_batch(
+        {
+            "topic": pa.array([p.topic for p in position], pa.string()),
+            "partition": pa.array([p.number for p in position], pa.int32()),
+            "topic_id": pa.array([identity.topic_ids.get(p.topic, UNKNOWN) for p in position], pa.string()),
+            "next_offset": pa.array([n.offset for n in position.values()], pa.int64()),
+            "leader_epoch": pa.array([n.leader_epoch for n in position.values()], pa.int32()),
+        }
+    )
+
+
+def _newest_rows(newest: Mapping[Partition, int]) -> pa.RecordBatch:
+    return pa.record_batch(
+        {
+            "topic": pa.array([p.topic for p in newest], pa.string()),
+            "partition": pa.array([p.number for p in newest], pa.int32()),
+            "event_time": pa.array(list(newest.values()), pa.timestamp("us")),
+        }
+    )
+
+
+def _accounting_rows(accounting: Accounting) -> pa.RecordBatch:
+    counts = list(accounting.streams.values())
+    columns: dict[str, pa.Array] = {
+        "origin": pa.array([accounting.origin.value] * len(counts), pa.string()),
+        "stream": pa.array([stream.value for stream in accounting.streams], pa.string()),
+        "read": pa.array([c.read for c in counts], pa.int64()),
+        "conflicting_duplicates": pa.array([c.conflicting_duplicates for c in counts], pa.int64()),
+    }
+    columns |= {outcome.value: pa.array([c.outcomes[outcome] for c in counts], pa.int64()) for outcome in Outcome}
+    return pa.record_batch(columns)

@@ -1,0 +1,133 @@
+"""`tidemark verify`: is every table what one batch computation over the accepted rows gives?
+
+Unsealed days are recomputed by their defining SELECTs and compared row by row; sealed days, whose rows are gone, by their checksums.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+
+from worker.store import database, retention
+from worker.tables import TABLES
+
+_ROWS_AT_ONCE = 2_000_000  # event rows recomputed in one go: what bounds the memory
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A row that should not be, or should: `found` is in the table, not in the recomputation; else the other way round."""
+
+    row: dict[str, Any]
+    found: bool
+
+
+@dataclass(slots=True)
+class TableResult:
+    """What verify found of one table. `rows`: rows recomputed and compared; `sealed_days`: days compared by checksum."""
+
+    table: str
+    rows: int = 0
+    differences: int = 0
+    examples: list[Difference] = field(default_factory=list)
+    sealed_days: int = 0
+    wrong_sealed_days: list[date] = field(default_factory=list)
+    repaired: bool = False
+
+    @property
+    def agrees(self) -> bool:
+        return not self.differences and not self.wrong_sealed_days
+
+
+def verify(
+    connection: duckdb.DuckDBPyConnection, tables_on: frozenset[str], first: date | None = None, last: date | None = None, *, repair: bool = False
+) -> Iterator[TableResult]:
+    """Compare every table that is on, for the days from `first` to `last` (all by default); yields a result a table, in order of merging.
+
+    With `repair`, a table that differs on unsealed days is filled anew from its defining SELECT, in a transaction of its own.
+    A sealed day that differs can't be repaired: its rows are gone.
+    """
+    sealed_before = _one(connection, "select sealed_before from progress")
+    ranges = list(_ranges(connection, first, last, sealed_before))
+    for name in TABLES:
+        if name not in tables_on:
+            continue
+        result = TableResult(name)
+        for low, high in ranges if name != "customer_first" else [(None, None)]:
+            _compare(connection, result, low, high)
+        if name in retention.SEALED_TABLES and sealed_before is not None:
+            _compare_sealed(connection, result, first, last)
+        if repair and result.differences:
+            _repair(connection, name)
+            result.repaired = True
+        yield result
+
+
+def _ranges(
+    connection: duckdb.DuckDBPyConnection, first: date | None, last: date | None, sealed_before: date | None
+) -> Iterator[tuple[date, date]]:
+    """Ranges of unsealed days, each with about as many rows as fit into memory at once."""
+    counts: list[tuple[date, int]] = connection.execute(
+        "select day, sum(rows) from (select day, count(*) as rows from touchpoint group by day union all "
+        "select day, count(*) from order_current group by day union all select day, count(*) from product_stock group by day "
+        "union all select day, 0 from day_state) where day between $first and $last group by day order by day",
+        {"first": max(first or date.min, sealed_before or date.min), "last": last or date.max},
+    ).fetchall()
+    low, rows = None, 0
+    for index, (day, count) in enumerate(counts):
+        low, rows = low or day, rows + count
+        if rows >= _ROWS_AT_ONCE or index == len(counts) - 1:
+            yield low, day
+            low, rows = None, 0
+
+
+def _compare(connection: duckdb.DuckDBPyConnection, result: TableResult, low: date | None, high: date | None) -> None:
+    """Rows of the table count 1, those of the recomputation -1: what does not cancel differs."""
+    where = "where day between $low and $high" if low else ""
+    parameters = {"low": low, "high": high} if low else {}
+    connection.execute(
+        f"create or replace temp table difference as select * exclude (copies), sum(copies) as copies from ("
+        f"select *, 1 as copies from {result.table} {where} union all by name select *, -1 as copies from definition.{result.table} {where}"
+        f") group by all having sum(copies) <> 0",
+        parameters,
+    )
+    result.rows += _one(connection, f"select count(*) from {result.table} {where}", parameters)
+    result.differences += _one(connection, "select count(*) from difference")
+    if len(result.examples) < _EXAMPLES:
+        rows = connection.execute("from difference order by all limit $limit", {"limit": _EXAMPLES - len(result.examples)})
+        names = [column[0] for column in rows.description or []]
+        for values in rows.fetchall():
+            row = dict(zip(names, values, strict=True))
+            result.examples.append(Difference(row, found=row.pop("copies") > 0))
+    connection.execute("drop table difference")
+
+
+def _compare_sealed(connection: duckdb.DuckDBPyConnection, result: TableResult, first: date | None, last: date | None) -> None:
+    kept = connection.execute(
+        "select day, row_count, checksum from day_checksum where table_name = $table and day between $first and $last",
+        {"table": result.table, "first": first or date.min, "last": last or date.max},
+    ).fetchall()
+    if not kept:
+        return
+    days = [day for day, _, _ in kept]
+    now = retention.checksums(connection, result.table, min(days), max(days) + timedelta(days=1))
+    result.sealed_days = len(days)
+    result.wrong_sealed_days = sorted(day for day, rows, checksum in kept if now.get(day) != (rows, checksum))
+
+
+def _repair(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    connection.execute("begin")
+    try:
+        database.rebuild(connection, table)
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any] | None = None) -> Any:
+    row: Sequence[Any] | None = connection.execute(query, parameters or {}).fetchone()
+    return row[0] if row else None
