@@ -1,0 +1,221 @@
+"""The decoder: a batch of messages becomes a batch of events, tombstones and rejected messages."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from operator import methodcaller
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from worker.decode import columns
+from worker.decode.calendar import EARLIEST, ReportingZone, micros
+from worker.decode.cursor import Ints
+from worker.decode.derive import derived
+from worker.decode.framing import Bodies, unframe
+from worker.decode.plan import arrow_schema
+from worker.decode.readings import READERS, Reading, Readings, Refusal
+from worker.decode.reasons import Reason
+from worker.decode.reread import Malformed
+from worker.decode.schemas import SchemaSource
+from worker.decode.validate import faults
+from worker.events import EVENT_SCHEMAS, TOMBSTONES, EventBatch, Message, MessageBatch, Rejected, Stream
+
+MAX_ROWS = 16_384  # messages decoded at once: their columns stay in the processor's cache
+MAX_BYTES = 1 << 28  # of these; Arrow's positions are 32 bits wide
+
+_value, _partition, _offset = methodcaller("value"), methodcaller("partition"), methodcaller("offset")
+
+
+@dataclass(slots=True)
+class Stats:
+    """Messages with a usable schema, by the way they were read, since the start."""
+
+    rows_columnar: int = 0
+    rows_fastavro: int = 0
+
+
+class Decoder:
+    """Decodes batches of messages. `stats` counts by stream which way they went."""
+
+    def __init__(self, schemas: SchemaSource, zone: ReportingZone, future_guard: timedelta, topics: Mapping[Stream, str]) -> None:
+        self._readings = Readings(schemas)
+        self._zone = zone
+        self._future_guard = future_guard
+        self._topics = topics
+        self.stats: Mapping[Stream, Stats] = {stream: Stats() for stream in Stream}
+
+    def decode(self, batch: MessageBatch, now: datetime) -> EventBatch:
+        """The events, tombstones and rejected messages of a batch; every message becomes one of these.
+
+        Raises Unavailable while schemas can't be had (call again with the same batch), and Fatal if they are refused.
+        """
+        latest = micros(now + self._future_guard)
+        streams = {stream: _Stream(stream, self._readings, self._zone, latest) for stream in batch.messages}
+        for stream, messages in batch.messages.items():
+            streams[stream].decode(messages)
+        for stream, parts in streams.items():
+            self.stats[stream].rows_columnar += parts.stats.rows_columnar
+            self.stats[stream].rows_fastavro += parts.stats.rows_fastavro
+        return EventBatch(
+            messages=batch,
+            events={stream: pa.concat_batches(parts.events) for stream, parts in streams.items() if parts.events},
+            tombstones={stream: pa.concat_batches(parts.tombstones) for stream, parts in streams.items() if parts.tombstones},
+            rejected=[self._rejected(stream, batch.messages[stream], r) for stream, parts in streams.items() for r in sorted(parts.rejected)],
+        )
+
+    def _rejected(self, stream: Stream, messages: Sequence[Message], rejection: "_Rejection") -> Rejected:
+        message = messages[rejection.seq]
+        kind, timestamp = message.timestamp()
+        partition, offset = message.partition(), message.offset()
+        return Rejected(
+            stream=stream,
+            topic=message.topic() or self._topics[stream],
+            partition=-1 if partition is None else partition,
+            offset=-1 if offset is None else offset,
+            stage=rejection.reason.stage,
+            reason=rejection.reason,
+            detail=rejection.detail,
+            value=message.value(),
+            key=message.key(),
+            headers=message.headers() or (),
+            timestamp_ms=timestamp if kind else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Rejection:
+    """A message to reject, by its index in the stream's messages."""
+
+    seq: int
+    reason: Reason
+    detail: str
+
+
+class _Stream:
+    """What the messages of one stream become."""
+
+    def __init__(self, stream: Stream, readings: Readings, zone: ReportingZone, latest: int) -> None:
+        self.events: list[pa.RecordBatch] = []
+        self.tombstones: list[pa.RecordBatch] = []
+        self.rejected: list[_Rejection] = []
+        self.stats = Stats()
+        self._stream, self._readings, self._zone, self._latest = stream, readings, zone, latest
+        self._arrow = arrow_schema(READERS[stream])
+
+    def decode(self, messages: Sequence[Message]) -> None:
+        values = list(map(_value, messages))
+        seq = np.arange(len(messages))
+        if not all(values):
+            self._take_tombstones(messages, [row for row, value in enumerate(values) if value is None])
+            seq = np.array([row for row, value in enumerate(values) if value is not None], np.int64)
+            messages, values = [messages[row] for row in seq], [values[row] for row in seq]
+        sizes = np.fromiter(map(len, values), np.int64, len(values))
+        for part in _slices(sizes):
+            self._decode_some(messages[part], values[part], sizes[part], seq[part])
+
+    def _reject(self, seq: int, reason: Reason, detail: str) -> None:
+        self.rejected.append(_Rejection(int(seq), reason, detail))
+
+    def _decode_some(self, messages: Sequence[Message], values: Sequence[bytes], sizes: Ints, seq: Ints) -> None:
+        frames = unframe(messages, values, sizes, columns.PADDING)
+        for row, detail in frames.broken:
+            self._reject(seq[row], Reason.BAD_FRAME, detail)
+        read: list[tuple[Ints, pa.RecordBatch]] = []
+        for bodies in frames.bodies:
+            reading = self._readings.of(self._stream, bodies.ref)
+            if isinstance(reading, Refusal):
+                for row in bodies.rows:
+                    self._reject(seq[row], reading.reason, f"schema {bodies.ref}: {reading.detail}")
+            else:
+                read += self._read(reading, frames.buffer, bodies, seq)
+        if read:
+            rows, events = _in_order(read)
+            self._accept(events, messages, rows, seq)
+
+    def _read(self, reading: Reading, buffer: columns.Buffer, bodies: Bodies, seq: Ints) -> Iterator[tuple[Ints, pa.RecordBatch]]:
+        """The rows of one writer schema as columns of the reader's: in columns, and what that can't do one by one."""
+        left = np.arange(len(bodies.rows))
+        if reading.plan is not None:
+            events, ok = columns.read(reading.plan, buffer, bodies.start, bodies.end)
+            left = np.flatnonzero(~ok)
+            if len(left):
+                events = events.filter(pa.array(ok))
+            self.stats.rows_columnar += len(events)
+            yield bodies.rows[ok], events
+        self.stats.rows_fastavro += len(left)
+        records, rows = [], []
+        for place in left:
+            try:
+                records.append(reading.rereader.read(buffer.raw[bodies.start[place] : bodies.end[place]]))
+                rows.append(bodies.rows[place])
+            except Malformed as error:
+                self._reject(seq[bodies.rows[place]], Reason.MALFORMED, str(error))
+        if records:
+            yield np.array(rows), pa.RecordBatch.from_pylist(records, self._arrow)
+
+    def _accept(self, events: pa.RecordBatch, messages: Sequence[Message], rows: Ints, seq: Ints) -> None:
+        """Events within the limits are taken, with the columns that follow from them and where they came from."""
+        arrays = derived(self._stream, events, self._zone)
+        partitions = np.fromiter(map(_partition, messages), np.int32, len(messages))
+        offsets = np.fromiter(map(_offset, messages), np.int64, len(messages))
+        arrays |= {"seq": pa.array(seq[rows]), "partition": pa.array(partitions[rows]), "offset": pa.array(offsets[rows])}
+        schema = EVENT_SCHEMAS[self._stream]
+        batch = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
+        broken = faults(self._stream, arrays, self._latest)
+        if broken:
+            kept = np.ones(len(rows), np.bool_)
+            kept[[fault.row for fault in broken]] = False
+            batch = batch.filter(pa.array(kept))
+            for fault in broken:
+                self._reject(seq[rows[fault.row]], fault.reason, fault.detail)
+        if len(batch):
+            self.events.append(batch)
+
+    def _take_tombstones(self, messages: Sequence[Message], nulls: Sequence[int]) -> None:
+        taken: list[dict[str, Any]] = []
+        for seq in nulls:
+            message = messages[seq]
+            named = _named_by(message, self._latest)
+            if self._stream is Stream.TOUCHPOINTS:
+                self._reject(seq, Reason.NULL_VALUE, "a touchpoint without a value")
+            elif isinstance(named, str):
+                self._reject(seq, Reason.BAD_TOMBSTONE, named)
+            else:
+                name, updated_at = named
+                place = {"seq": seq, "partition": message.partition(), "offset": message.offset()}
+                taken.append(place | {"id": name, "updated_at": updated_at})
+        if taken:
+            self.tombstones.append(pa.RecordBatch.from_pylist(taken, TOMBSTONES))
+
+
+def _named_by(message: Message, latest: int) -> tuple[str, int] | str:
+    """The id and updated_at (UTC micros) of a tombstone, or why it has none."""
+    try:
+        name = (message.key() or b"").decode()
+    except UnicodeDecodeError as error:
+        return f"the key of a null value: {error}"
+    if not name:
+        return "a null value without a key"
+    kind, millis = message.timestamp()
+    if kind == 0 or not EARLIEST <= millis * 1000 <= latest:
+        return f"a null value whose message has the timestamp {millis if kind else 'none'} ms: none, before 1980 or beyond the future guard"
+    return name, millis * 1000
+
+
+def _slices(sizes: Ints, first: int = 0) -> Iterator[slice]:
+    """Slices of at most MAX_ROWS messages and MAX_BYTES bytes (or one message)."""
+    while first < len(sizes):
+        fitting = int(np.searchsorted(np.cumsum(sizes[first : first + MAX_ROWS]), MAX_BYTES, side="right"))
+        yield slice(first, first + max(fitting, 1))
+        first += max(fitting, 1)
+
+
+def _in_order(read: Sequence[tuple[Ints, pa.RecordBatch]]) -> tuple[Ints, pa.RecordBatch]:
+    """The parts as one, its rows ascending."""
+    if len(read) == 1:
+        return read[0]
+    rows = np.concatenate([rows for rows, _ in read])
+    order = np.argsort(rows)
+    return rows[order], pa.concat_batches([events for _, events in read]).take(pa.array(order))

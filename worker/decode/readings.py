@@ -1,0 +1,77 @@
+"""Writer schemas, compiled once each: how the messages of one are read for a stream, or why they can't be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from worker.decode import avro
+from worker.decode.framing import SchemaRef
+from worker.decode.plan import NotColumnar, RecordPlan, Unresolvable, resolve
+from worker.decode.reasons import Reason
+from worker.decode.reread import Rereader
+from worker.decode.schemas import SchemaSource, Unknown
+from worker.events import Stream
+from worker.resources import schema_path
+
+MAX_KEPT = 1_000  # compiled schemas; a topic can name any that the registry has
+
+_FILES = {Stream.ORDERS: "order", Stream.TOUCHPOINTS: "touchpoint", Stream.CUSTOMERS: "customer", Stream.PRODUCTS: "product"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How messages of one writer schema are read. Without a plan each of them goes through fastavro."""
+
+    plan: RecordPlan | None
+    rereader: Rereader
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why no message of a writer schema can be an event."""
+
+    reason: Reason
+    detail: str
+
+
+class Readings:
+    """Readings by stream and schema ref, from a source of schemas."""
+
+    def __init__(self, schemas: SchemaSource) -> None:
+        self._schemas = schemas
+        self._kept: dict[tuple[Stream, SchemaRef], Reading | Refusal] = {}
+
+    def of(self, stream: Stream, ref: SchemaRef) -> Reading | Refusal:
+        """Raises what SchemaSource.text raises."""
+        reading = self._kept.get((stream, ref))
+        if reading is None:
+            text = self._schemas.text(ref)
+            if isinstance(text, Unknown):
+                return Refusal(Reason.UNKNOWN_SCHEMA, text.detail)  # not kept: it may be registered later
+            reading = _compiled(text, READERS[stream])
+            if len(self._kept) >= MAX_KEPT:
+                self._kept.clear()
+            self._kept[stream, ref] = reading
+        return reading
+
+
+def _compiled(text: str, reader: avro.Record) -> Reading | Refusal:
+    try:
+        writer = avro.parse(text)
+        plan = resolve(writer, reader)
+    except avro.SchemaRefused as error:
+        return Refusal(Reason.REFUSED_SCHEMA, str(error))
+    except Unresolvable as error:
+        return Refusal(Reason.WRONG_SCHEMA, str(error))
+    except NotColumnar:
+        return Reading(None, Rereader(writer, reader))
+    return Reading(plan, Rereader(writer, reader))
+
+
+def _reader(stream: Stream) -> avro.Record:
+    schema = avro.parse(schema_path(_FILES[stream]).read_text(encoding="utf-8"))
+    assert isinstance(schema, avro.Record)
+    return schema
+
+
+READERS: Mapping[Stream, avro.Record] = {stream: _reader(stream) for stream in Stream}
