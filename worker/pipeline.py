@@ -15,7 +15,7 @@ from worker.config import Settings
 from worker.decode import Decoder
 from worker.decode.calendar import ReportingZone
 from worker.errors import TooManyRejected
-from worker.events import EventBatch, MessageBatch, NextOffset, Origin, Outcome, Partition, Stream
+from worker.events import EventBatch, MessageBatch, NextOffset, Origin, Partition, Stream
 from worker.source import Identity, Source
 from worker.store import Store, StoreState, Transaction
 from worker.watermark import Idleness, WatermarkRules, WatermarkState
@@ -63,9 +63,12 @@ class Pipeline:
         self._identity = self._source.start(self.state.position, self.state.identity)
         self._idleness.observe(self.state.watermark.newest.keys(), tick)
 
-    def poll(self, max_wait: float) -> MessageBatch:
-        """The next messages. Raises Unavailable, SourceError."""
-        return self._source.poll(self._settings.batch.max_messages, max_wait)
+    def poll(self) -> MessageBatch:
+        """The next messages, as many as one commit may hold, waiting for company no longer than the settings say.
+
+        Raises Unavailable, SourceError.
+        """
+        return self._source.poll(self._settings.batch.max_messages, self._settings.batch.max_delay.total_seconds())
 
     def decode(self, messages: MessageBatch, now: datetime) -> EventBatch:
         """Bytes to events. Raises Unavailable where the registry is away (call again with the same messages), Fatal where it refuses."""

@@ -43,7 +43,12 @@ class TableResult:
 
 
 def verify(
-    connection: duckdb.DuckDBPyConnection, tables_on: frozenset[str], first: date | None = None, last: date | None = None, *, repair: bool = False
+    connection: duckdb.DuckDBPyConnection,
+    tables_on: frozenset[str],
+    first: date | None = None,
+    last: date | None = None,
+    *,
+    repair: bool = False,
 ) -> Iterator[TableResult]:
     """Compare every table that is on, for the days from `first` to `last` (all by default); yields a result a table, in order of merging.
 

@@ -36,7 +36,9 @@ class WatermarkRules:
     watermark_delay: timedelta
     allowed_lateness: timedelta
 
-    def advanced(self, state: WatermarkState, seen: Mapping[Partition, int], partitions: Set[Partition], idle: Set[Partition]) -> WatermarkState:
+    def advanced(
+        self, state: WatermarkState, seen: Mapping[Partition, int], partitions: Set[Partition], idle: Set[Partition]
+    ) -> WatermarkState:
         """The state after `seen` (greatest event time of each partition in a batch), with `partitions` taking part and `idle` of them idle.
 
         Where all partitions are idle, or one that is not has shown no event yet, the watermark holds.

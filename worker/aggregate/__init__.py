@@ -18,13 +18,13 @@ from worker.aggregate.membership import Days, Hashes, Membership, mixed, repeate
 from worker.events import EVENT_SCHEMAS, TOMBSTONES, EventBatch, Outcome, Stream
 from worker.tables import TABLES
 
-__all__ = ["Accounting", "Counts", "Merged", "Transaction", "merge", "touchpoint_hashes"]
+__all__ = ["Accounting", "Counts", "Membership", "Merged", "Transaction", "merge", "touchpoint_hashes"]
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
 class Transaction(Protocol):
-    """What a merge needs of the store: rows staged under a name, and the statements of one SQL file run with the transaction's parameters."""
+    """What a merge needs of the store: rows staged under a name, and SQL files run with the transaction's parameters."""
 
     def stage(self, name: str, rows: pa.RecordBatch) -> None: ...
     def run(self, name: str, **parameters: Any) -> None: ...
@@ -97,7 +97,9 @@ def merge(
     )
 
 
-def _without_expired(batch: EventBatch, sealed_before: date | None) -> tuple[dict[Stream, pa.RecordBatch], dict[Stream, list[tuple[int, date]]]]:
+def _without_expired(
+    batch: EventBatch, sealed_before: date | None
+) -> tuple[dict[Stream, pa.RecordBatch], dict[Stream, list[tuple[int, date]]]]:
     """Orders and touchpoints of days that are not sealed, and (seq, day) of the others."""
     live: dict[Stream, pa.RecordBatch] = {}
     expired: dict[Stream, list[tuple[int, date]]] = {}
@@ -192,11 +194,13 @@ def _before(rows: pa.RecordBatch, day: date | None) -> int:
     """How many rows have a day before `day`."""
     if day is None or not rows.num_rows:
         return 0
-    return int((rows["day"].cast(pa.int32()).to_numpy(zero_copy_only=False) < day.toordinal() - _EPOCH).sum())
+    return int(np.count_nonzero(rows["day"].cast(pa.int32()).to_numpy(zero_copy_only=False) < day.toordinal() - _EPOCH))
 
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([pa.array([], field.type) if field.type != pa.uuid() else _no_uuids() for field in schema], schema=schema)
+    return pa.RecordBatch.from_arrays(
+        [pa.array([], field.type) if field.type != pa.uuid() else _no_uuids() for field in schema], schema=schema
+    )
 
 
 def _no_uuids() -> pa.Array:

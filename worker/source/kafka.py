@@ -63,6 +63,7 @@ class KafkaSource:
         self._identity = Identity("")
         self._next: dict[Partition, NextOffset] = {}
         self._end: dict[Partition, int] = {}  # where the last end-of-partition event came
+        self._assigned: frozenset[Partition] = frozenset()
         self._fault: Event | None = None  # the error event that the next poll will raise
         self._closed = False
         self._clear()
@@ -79,6 +80,7 @@ class KafkaSource:
         self._clear()
         self._moved.update(self._next)
         self._consumer.assign(_to_assign(self._next))
+        self._assigned = frozenset(self._next)
         log.info("source_started", cluster_id=now.cluster_id, topics=sorted(topics), partitions=len(self._next))
         return now
 
@@ -96,6 +98,9 @@ class KafkaSource:
         )
         self._clear()
         return batch
+
+    def partitions(self) -> frozenset[Partition]:
+        return self._assigned
 
     def mirror(self, position: Position) -> None:
         self._broker.mirror(position)
@@ -156,6 +161,7 @@ class KafkaSource:
             self._consumer.incremental_assign(_to_assign(starts))
             self._next |= starts
             self._moved |= starts.keys()
+            self._assigned = frozenset(self._next)
             log.info("partitions_added", partitions=[name(partition) for partition in added])
 
     def _raise_fault(self, event: Event) -> NoReturn:

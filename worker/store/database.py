@@ -100,7 +100,9 @@ def _applied(connection: duckdb.DuckDBPyConnection) -> set[str]:
     tables = {name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()}
     if "schema_migration" not in tables:
         if tables:
-            raise StoreError("the file is a DuckDB file, but not one of tidemark's", "Choose another path: store.path in the configuration.")
+            raise StoreError(
+                "the file is a DuckDB file, but not one of tidemark's", "Choose another path: store.path in the configuration."
+            )
         connection.execute("create table schema_migration (name varchar not null, applied_at timestamp not null)")
     return {name for (name,) in connection.execute("select name from schema_migration").fetchall()}
 
@@ -114,7 +116,12 @@ def _create(settings: Settings, now: datetime) -> None:
         connection = connect(temporary, settings.store)
         try:
             migrate(connection, now)
-            fixed = {**_fixed_settings(settings), "created_at": now.isoformat(), "file_id": str(uuid.uuid4()), "tidemark_version": __version__}
+            fixed = {
+                **_fixed_settings(settings),
+                "created_at": now.isoformat(),
+                "file_id": str(uuid.uuid4()),
+                "tidemark_version": __version__,
+            }
             connection.executemany("insert into file_setting values (?, ?)", list(fixed.items()))
             connection.execute("insert into progress (commit_id) values (0)")
             connection.executemany("insert into table_switch values (?, ?)", [(name, name in settings.tables_on) for name in TABLES])
@@ -122,7 +129,9 @@ def _create(settings: Settings, now: datetime) -> None:
             connection.close()
         os.link(temporary, path)  # unlike a rename, never takes the place of a file that another worker just made
     except FileExistsError as error:
-        raise StoreError(f"another worker has just created {path}", "One worker per file: start this one with another store.path.") from error
+        raise StoreError(
+            f"another worker has just created {path}", "One worker per file: start this one with another store.path."
+        ) from error
     except OSError as error:
         raise StoreError(f"{path} can't be created: {error}", "Check that its directory exists, its permissions, and the disk.") from error
     finally:

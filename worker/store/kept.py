@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from worker.events import Message, MessageBatch, Rejected, Stream

@@ -22,12 +22,16 @@ def checksums(connection: duckdb.DuckDBPyConnection, table: str, first: date, be
     return {day: (count, checksum) for day, count, checksum in rows}
 
 
-def seal(connection: duckdb.DuckDBPyConnection, tables_on: frozenset[str], sealed_before: date | None, new_sealed_before: date) -> list[date]:
+def seal(
+    connection: duckdb.DuckDBPyConnection, tables_on: frozenset[str], sealed_before: date | None, new_sealed_before: date
+) -> list[date]:
     """Seal the days before `new_sealed_before`, within the caller's transaction. Returns those that were not sealed yet, ascending."""
     first = sealed_before or date.min
     for table in SEALED_TABLES:
         if table in tables_on:
-            rows = [(day, table, count, checksum) for day, (count, checksum) in checksums(connection, table, first, new_sealed_before).items()]
+            rows = [
+                (day, table, count, checksum) for day, (count, checksum) in checksums(connection, table, first, new_sealed_before).items()
+            ]
             if rows:
                 connection.executemany("insert into day_checksum values (?, ?, ?, ?)", rows)
     for table in _DROPPED:
@@ -41,4 +45,6 @@ def seal(connection: duckdb.DuckDBPyConnection, tables_on: frozenset[str], seale
 
 def forget_rejected(connection: duckdb.DuckDBPyConnection, now: datetime, keep_for: timedelta) -> None:
     """Drop rejected messages that were kept long enough and have been sent."""
-    connection.execute("delete from rejected where not is_pending and ingested_at < $before", {"before": now.replace(tzinfo=None) - keep_for})
+    connection.execute(
+        "delete from rejected where not is_pending and ingested_at < $before", {"before": now.replace(tzinfo=None) - keep_for}
+    )

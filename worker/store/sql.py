@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from worker.resources import sql_text
 
-
 _PIECE_ROWS = 100_000
 
 

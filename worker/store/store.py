@@ -60,7 +60,10 @@ class Transaction:
 
     def days_of(self, table: str, before: date) -> list[date]:
         """The distinct days before `before` in a temporary table of this transaction."""
-        return [day for (day,) in self._connection.execute(f"select distinct day from {table} where day < $before", {"before": before}).fetchall()]
+        return [
+            day
+            for (day,) in self._connection.execute(f"select distinct day from {table} where day < $before", {"before": before}).fetchall()
+        ]
 
     def keep_rejected(self, rejected: Sequence[Rejected], identity: Identity, *, to_dead_letters: bool) -> None:
         """Keep messages that could not become events, with their bytes; `to_dead_letters`: they also go to the dead-letter topic."""
@@ -82,7 +85,11 @@ class Transaction:
 
     def save(self, identity: Identity, position: Position, watermark: WatermarkState, accounting: Accounting) -> None:
         """Move position, watermark and books on, with the rows that belong to them."""
-        self._parameters |= {"cluster_id": identity.cluster_id, "watermark": _moment(watermark.value), "closed_before": watermark.closed_before}
+        self._parameters |= {
+            "cluster_id": identity.cluster_id,
+            "watermark": _moment(watermark.value),
+            "closed_before": watermark.closed_before,
+        }
         if position:
             self.stage("batch_position", _position_rows(position, identity))
             self.run("state/position")
@@ -159,7 +166,9 @@ class Store:
 
         Raises StoreError where the file can't be written (rolled back; a new attempt may offer the same batch again).
         """
-        tx = Transaction(self._connection, {"ingested_at": now.replace(tzinfo=None), "origin": origin, "reporting_currency": self._currency})
+        tx = Transaction(
+            self._connection, {"ingested_at": now.replace(tzinfo=None), "origin": origin, "reporting_currency": self._currency}
+        )
         self._connection.execute("begin")
         try:
             tx.stage("topic", _topic_rows(topics, identity))
@@ -177,7 +186,9 @@ class Store:
     def confirm(self, commit_id: int, position: Position) -> None:
         """Read back what was committed. Raises PositionConflict where the file holds something else."""
         saved = self._fetch("state/saved")
-        found = {Partition(topic, partition): NextOffset(offset, epoch) for topic, partition, offset, epoch, _ in saved if topic is not None}
+        found = {
+            Partition(topic, partition): NextOffset(offset, epoch) for topic, partition, offset, epoch, _ in saved if topic is not None
+        }
         wrong = {p: n for p, n in position.items() if found.get(p) != n}
         if wrong or saved[0][4] != commit_id:
             raise PositionConflict(
@@ -214,7 +225,9 @@ def _store_error(error: duckdb.Error, path: Path) -> Exception:
     if isinstance(error, duckdb.OutOfMemoryException):
         return StoreError(f"{path}: DuckDB ran out of memory: {text}", "Raise store.memory_limit, or lower batch.max_messages.")
     if isinstance(error, duckdb.IOException | duckdb.FatalException):
-        remedy = "Free disk space, then start the worker again." if "space" in text.lower() else "Check the disk, then start the worker again."
+        remedy = (
+            "Free disk space, then start the worker again." if "space" in text.lower() else "Check the disk, then start the worker again."
+        )
         return StoreError(f"{path} can't be written: {text}", f"{remedy} Nothing of the batch was committed.")
     return error
 

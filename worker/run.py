@@ -1,0 +1,198 @@
+"""`tidemark run`: two threads around the pipeline. One polls and decodes ahead, through a queue of at most two batches; the main one
+merges and commits. The clock is read here and nowhere below.
+"""
+
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any, TypeVar
+
+import structlog
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event, stop_when_event_set, wait_exponential_jitter
+
+from worker.errors import ExitCode, Fatal, Unavailable
+from worker.events import EventBatch
+from worker.pipeline import Pipeline, StepResult
+from worker.source import Source
+
+log = structlog.get_logger()
+
+Result = TypeVar("Result")
+
+_AHEAD = 2  # decoded batches that may wait
+_LONGEST_WAIT = 30.0  # seconds between two attempts at something that is away
+
+
+class Interrupted(Fatal):
+    """A second signal came before the drain was over. What was not committed is read again at the next start."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The edge where time comes in: `now` in UTC, `tick` seconds of a monotonic clock."""
+
+    now: Callable[[], datetime]
+    tick: Callable[[], float]
+
+
+SYSTEM_CLOCK = Clock(lambda: datetime.now(UTC), time.monotonic)
+
+
+class Observer:
+    """What wants to know how the worker is doing; each method may be left as it is."""
+
+    def committed(self, batch: EventBatch, result: StepResult, seconds: float) -> None:
+        """One step is done, in `seconds`; the result may be empty."""
+
+    def ticked(self) -> None:
+        """The main loop is alive."""
+
+    def waiting(self, error: Unavailable, seconds: float) -> None:
+        """Something is away; the next attempt comes in `seconds`. May be called from the reading thread."""
+
+    def reading(self) -> None:
+        """It is there again, or for the first time."""
+
+
+class Stop:
+    """The wish to end: asked once, the worker drains; asked twice, it aborts."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+
+    def ask(self) -> None:
+        if self.event.is_set():
+            raise Interrupted(
+                "stopped by a second signal before the drain was over", "Nothing is lost: what was not committed is read again."
+            )
+        self.event.set()
+
+
+def run(pipeline: Pipeline, source: Source, *, clock: Clock, observer: Observer, stop: Stop, exit_at_end: bool = False) -> None:
+    """Read, merge and commit until `stop` is asked, or with `exit_at_end` until every partition was read to its end.
+
+    What is away is waited for. Raises Fatal (SourceError, StoreError, TooManyRejected, ..) with nothing half done.
+    """
+    patience = _Patience(stop, observer)
+    try:
+        patience.call(lambda: pipeline.start(clock.tick()))
+    except Unavailable:
+        return  # asked to stop while waiting
+    reader = _Reader(pipeline, clock, patience, stop)
+    reader.start()
+    try:
+        for batch in reader.batches(observer):
+            began = clock.tick()
+            result = pipeline.step(batch, clock.now(), began)
+            observer.committed(batch, result, clock.tick() - began)
+            if exit_at_end and batch.messages.at_end >= source.partitions():
+                stop.event.set()
+    finally:
+        stop.event.set()
+        reader.abandon()
+
+
+@contextmanager
+def signals_handled(stop: Stop) -> Iterator[None]:
+    """SIGTERM and SIGINT ask to stop; a second one aborts."""
+
+    def asked(number: int, _frame: FrameType | None) -> None:
+        log.info("stop_requested", signal=signal.Signals(number).name)
+        stop.ask()
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Patience:
+    """Waits for what is away: longer and longer, with jitter, until it is there or the worker is to stop."""
+
+    def __init__(self, stop: Stop, observer: Observer) -> None:
+        self._observer = observer
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(Unavailable),
+            wait=wait_exponential_jitter(initial=0.5, max=_LONGEST_WAIT),
+            stop=stop_when_event_set(stop.event),
+            sleep=sleep_using_event(stop.event),
+            before_sleep=self._tell,
+            reraise=True,
+        )
+
+    def call(self, attempt: Callable[[], Result]) -> Result:
+        """The attempt's result. Raises Unavailable only where the worker is to stop."""
+        result = self._retrying.copy()(attempt)
+        self._observer.reading()
+        return result
+
+    def _tell(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        assert isinstance(error, Unavailable)
+        seconds = state.next_action.sleep if state.next_action else 0.0
+        log.warning("waiting_for_dependency", error=error.message, attempt=state.attempt_number, next_attempt_seconds=round(seconds, 1))
+        self._observer.waiting(error, seconds)
+
+
+class _Reader(threading.Thread):
+    """Polls and decodes ahead. Hands its end, or the error that ended it, through the same queue."""
+
+    def __init__(self, pipeline: Pipeline, clock: Clock, patience: _Patience, stop: Stop) -> None:
+        super().__init__(name="reader", daemon=True)
+        self._pipeline = pipeline
+        self._clock = clock
+        self._patience = patience
+        self._stop_asked = stop.event
+        self._abandoned = threading.Event()
+        self._decoded: queue.Queue[EventBatch | BaseException | None] = queue.Queue(_AHEAD)
+
+    def run(self) -> None:
+        ended: BaseException | None = None
+        try:
+            while not self._stop_asked.is_set():
+                messages = self._patience.call(self._pipeline.poll)
+                self._put(self._patience.call(lambda messages=messages: self._pipeline.decode(messages, self._clock.now())))  # type: ignore[misc]
+        except Unavailable:
+            pass  # asked to stop while waiting: what was polled and not decoded is read again
+        # Whatever it is, the main thread must know, for it ends the process.
+        except BaseException as error:
+            ended = error
+        self._put(ended)
+
+    def batches(self, observer: Observer) -> Iterator[EventBatch]:
+        """The decoded batches in order, until the reader has ended. Raises what ended it."""
+        while True:
+            try:
+                item: Any = self._decoded.get(timeout=0.5)
+            except queue.Empty:
+                observer.ticked()
+                continue
+            observer.ticked()
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def abandon(self) -> None:
+        """Nobody takes batches any more."""
+        self._abandoned.set()
+        self.join(timeout=5.0)
+
+    def _put(self, item: EventBatch | BaseException | None) -> None:
+        while not self._abandoned.is_set():
+            try:
+                self._decoded.put(item, timeout=0.5)
+            except queue.Full:
+                continue
+            return
