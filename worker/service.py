@@ -1,0 +1,91 @@
+"""A worker put together from its settings: file, log, decoder, pipeline, and what others see of it."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+
+import structlog
+
+from worker import __version__
+from worker.config import Registry, Settings
+from worker.decode import Decoder, FileSchemas, ReportingZone, SchemaSource
+from worker.errors import Unavailable
+from worker.events import EventBatch
+from worker.metrics import Metrics
+from worker.pipeline import Pipeline, StepResult
+from worker.run import SYSTEM_CLOCK, Clock, Observer, Stop, run
+from worker.serve.admin import AdminServer
+from worker.serve.http import HttpServer
+from worker.serve.query import Limits, run_query
+from worker.serve.status import StatusBoard
+from worker.source.kafka import Acceptances, KafkaSource
+from worker.store import Store
+from worker.telemetry import Telemetry
+
+log = structlog.get_logger()
+
+
+class _Several(Observer):
+    """Tells each of several observers, in order."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = observers
+
+    def committed(self, batch: EventBatch, result: StepResult, seconds: float) -> None:
+        for observer in self._observers:
+            observer.committed(batch, result, seconds)
+
+    def ticked(self) -> None:
+        for observer in self._observers:
+            observer.ticked()
+
+    def waiting(self, error: Unavailable, seconds: float) -> None:
+        for observer in self._observers:
+            observer.waiting(error, seconds)
+
+    def reading(self) -> None:
+        for observer in self._observers:
+            observer.reading()
+
+
+def schemas_of(settings: Registry) -> SchemaSource:
+    """Where writer schemas come from: the registry if there is one, else the files. Raises ConfigError."""
+    return FileSchemas(settings.files)
+
+
+def run_worker(
+    settings: Settings,
+    stop: Stop,
+    *,
+    accept: Acceptances | None = None,
+    exit_at_end: bool = False,
+    clock: Clock = SYSTEM_CLOCK,
+    observers: Sequence[Observer] = (),
+    with_servers: bool = True,
+) -> None:
+    """Run one worker until `stop` is asked, or with `exit_at_end` until every partition was read to its end. Raises Fatal."""
+    with ExitStack() as stack:
+        source = stack.enter_context(closing(KafkaSource(settings.kafka, accept)))
+        decoder = Decoder(
+            schemas_of(settings.registry), ReportingZone(settings.time.reporting_time_zone), settings.time.future_guard, source.topics()
+        )
+        store = stack.enter_context(closing(Store(settings, clock.now())))
+        if store.switched:
+            log.info("tables_switched", tables=store.switched)
+        board = StatusBoard(clock.tick)
+        metrics = Metrics()
+        telemetry = stack.enter_context(closing(Telemetry(metrics, board, store, source, decoder, clock)))
+        if with_servers:
+            stack.enter_context(AdminServer(settings.admin_socket, _operations(settings, store, board)))
+            http = stack.enter_context(HttpServer(settings.serve, metrics.registry, board))
+            log.info("worker_started", version=__version__, file=str(store.path), url=http.url)
+        pipeline = Pipeline(source, decoder, store, settings)
+        run(pipeline, source, clock=clock, observer=_Several([telemetry, *observers]), stop=stop, exit_at_end=exit_at_end)
+        log.info("worker_stopped", commit_id=pipeline.state.commit_id)
+
+
+def _operations(settings: Settings, store: Store, board: StatusBoard):  # type: ignore[no-untyped-def]
+    limits = Limits.of(settings.serve)
+    return {
+        "query": lambda arguments: run_query(store.cursor(), arguments["sql"], limits),
+        "status": lambda _: board.status().as_json(),
+    }

@@ -1,0 +1,188 @@
+"""After each commit: metrics, log lines and the status snapshot. What is said of the worker is said here."""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from worker.decode import Decoder
+from worker.errors import Unavailable
+from worker.events import EventBatch, Origin, Stream
+from worker.metrics import Decoder as DecoderName
+from worker.metrics import Metrics, SourceState
+from worker.pipeline import StepResult
+from worker.run import Clock, Observer
+from worker.serve.status import PartitionStatus, Status, StatusBoard, status_of_file
+from worker.source import Source
+from worker.store import Store
+
+log = structlog.get_logger()
+
+_SNAPSHOT_SECONDS = 1.0  # at most so often is the status read from the file
+_STAGES = {"daily": "merge", "batch": "classify", "state": "save"}
+
+
+class Telemetry(Observer):
+    """Keeps the metrics and the status board of one worker."""
+
+    def __init__(self, metrics: Metrics, board: StatusBoard, store: Store, source: Source, decoder: Decoder, clock: Clock) -> None:
+        self._metrics = metrics
+        self._board = board
+        self._store = store
+        self._source = source
+        self._decoder = decoder
+        self._clock = clock
+        self._counted: dict[tuple[Stream, DecoderName], int] = {}
+        self._snapshot_at = -_SNAPSHOT_SECONDS
+        self._status = status_of_file(store.cursor(), store.path)
+        self._log_ends: dict[Any, int] = {}
+        self._waiting: Unavailable | None = None
+        self._state = SourceState.STARTING
+
+    def ticked(self) -> None:
+        self._board.tick()
+        self._set_lag(self._status.watermark)
+        if self._clock.tick() - self._snapshot_at >= _SNAPSHOT_SECONDS:
+            self._publish()
+
+    def waiting(self, error: Unavailable, seconds: float) -> None:
+        self._waiting = error
+        self._set_state(SourceState.UNAVAILABLE)
+
+    def reading(self) -> None:
+        self._waiting = None
+        if self._state in {SourceState.UNAVAILABLE, SourceState.STARTING}:
+            self._set_state(SourceState.READING)
+
+    def committed(self, batch: EventBatch, result: StepResult, seconds: float) -> None:
+        self._log_ends.update(batch.messages.log_end_offsets)
+        if not result.is_empty:
+            self._count(batch, result, seconds)
+            self._tell(batch, result, seconds)
+        at_end = batch.messages.at_end >= self._source.partitions()
+        if self._waiting is None:
+            self._set_state(SourceState.CAUGHT_UP if at_end else SourceState.READING)
+        if self._clock.tick() - self._snapshot_at >= _SNAPSHOT_SECONDS:
+            self._publish()
+
+    def close(self) -> None:
+        """The last word: the worker has stopped."""
+        self._set_state(SourceState.STOPPED)
+
+    def _count(self, batch: EventBatch, result: StepResult, seconds: float) -> None:
+        metrics, origin = self._metrics, result.accounting.origin
+        for stream, counts in result.accounting.streams.items():
+            metrics.count_outcomes(stream, origin, counts.outcomes)
+        for rejected in batch.rejected:
+            metrics.count_rejected(rejected)
+        for stream, count in result.late.items():
+            metrics.late_events.labels(stream).inc(count)
+        metrics.day_remerges.inc(len(result.changed_days))
+        metrics.day_closings.inc(len(result.closed_days))
+        metrics.batch_rows.observe(len(batch.messages))
+        metrics.commit_seconds.observe(seconds)
+        for stage, spent in _stage_seconds(result.seconds).items():
+            metrics.stage_seconds.labels(stage).observe(spent)
+        for (stream, name), total in self._decoded().items():
+            metrics.decoded_rows.labels(stream, name).inc(total - self._counted.get((stream, name), 0))
+            self._counted[stream, name] = total
+        metrics.last_commit.set(self._clock.now().timestamp())
+
+    def _decoded(self) -> dict[tuple[Stream, DecoderName], int]:
+        counted = {(stream, DecoderName.COLUMNAR): stats.rows_columnar for stream, stats in self._decoder.stats.items()}
+        return counted | {(stream, DecoderName.FASTAVRO): stats.rows_fastavro for stream, stats in self._decoder.stats.items()}
+
+    def _tell(self, batch: EventBatch, result: StepResult, seconds: float) -> None:
+        watermark = _moment(result.watermark.value)
+        log.debug(
+            "batch_committed", commit_id=result.commit_id, messages=len(batch.messages), seconds=round(seconds, 3), watermark=watermark
+        )
+        for day in result.closed_days:
+            log.info("day_closed", day=day, revision=1, watermark=watermark)
+        if result.changed_days and batch.messages.origin is Origin.LIVE:
+            log.info("days_remerged", days=list(result.changed_days), commit_id=result.commit_id)
+        if result.sealed_days:
+            log.info("days_sealed", days=list(result.sealed_days))
+        if batch.rejected:
+            last = batch.rejected[-1]
+            log.warning(
+                "messages_rejected",
+                messages=len(batch.rejected),
+                topic=last.topic,
+                partition=last.partition,
+                offset=last.offset,
+                reason=last.reason,
+                detail=last.detail,
+            )
+
+    def _publish(self) -> None:
+        """A new snapshot for /status and `tidemark status`, and the gauges that are read from the file."""
+        self._snapshot_at = self._clock.tick()
+        self._status = status_of_file(self._store.cursor(), self._store.path)
+        self._set_lag(self._status.watermark)
+        self._set_gauges(self._status)
+        now = self._clock.now()
+        lag = (now - self._status.watermark).total_seconds() if self._status.watermark else None
+        self._board.publish(
+            self._status.model_copy(
+                update={
+                    "state": self._state,
+                    "not_ready": (self._waiting.message,) if self._waiting else (() if self._source.partitions() else ("starting",)),
+                    "message": self._waiting.message if self._waiting else "",
+                    "watermark_lag_seconds": lag,
+                    "partitions": tuple(self._with_end(partition) for partition in self._status.partitions),
+                }
+            )
+        )
+
+    def _with_end(self, partition: PartitionStatus) -> PartitionStatus:
+        end = self._log_ends.get((partition.topic, partition.partition))
+        lag = None if end is None else max(0, end - partition.next_offset)
+        return partition.model_copy(update={"log_end_offset": end, "offset_lag": lag})
+
+    def _set_gauges(self, status: Status) -> None:
+        metrics = self._metrics
+        for state in ("open", "closed", "sealed"):
+            metrics.day_states.labels(state).set(getattr(status.days, state))
+        for partition in self._source.partitions():
+            stored = next((p for p in status.partitions if (p.topic, p.partition) == partition), None)
+            if stored is not None:
+                metrics.set_offsets(partition, stored.next_offset, self._log_ends.get(partition))
+        for topic in self._source.topics().values():
+            metrics.partitions.labels(topic).set(sum(p.topic == topic for p in self._source.partitions()))
+        metrics.outbox_depth.set(sum(rejected.pending for rejected in status.rejected))
+        if status.file is not None:
+            metrics.file_bytes.set(status.file.file_bytes)
+            metrics.wal_bytes.set(status.file.wal_bytes)
+
+    def _set_lag(self, watermark: datetime | None) -> None:
+        if watermark is not None:
+            self._metrics.watermark_timestamp.set(watermark.timestamp())
+            self._metrics.watermark_lag.set((self._clock.now() - watermark).total_seconds())
+
+    def _set_state(self, state: SourceState) -> None:
+        if state is not self._state:
+            self._state = state
+            self._metrics.set_source_state(state)
+            self._publish_state()
+
+    def _publish_state(self) -> None:
+        message = self._waiting.message if self._waiting else ""
+        self._board.publish(
+            self._board.status().model_copy(update={"state": self._state, "message": message, "not_ready": (message,) if message else ()})
+        )
+
+
+def _stage_seconds(seconds: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """Wall time by stage: the directory of the SQL files."""
+    stages: dict[str, float] = {}
+    for name, (wall, _) in seconds.items():
+        stage = _STAGES.get(name.partition("/")[0], "other")
+        stages[stage] = stages.get(stage, 0.0) + wall
+    return stages
+
+
+def _moment(micros: int | None) -> str | None:
+    return None if micros is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(micros // 1_000_000))
