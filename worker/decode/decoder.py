@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,6 @@ from worker.events import EVENT_SCHEMAS, TOMBSTONES, EventBatch, Message, Messag
 
 MAX_ROWS = 16_384  # messages decoded at once: their columns stay in the processor's cache
 MAX_BYTES = 1 << 28  # of these; Arrow's positions are 32 bits wide
-
-_value, _partition, _offset = methodcaller("value"), methodcaller("partition"), methodcaller("offset")
 
 
 @dataclass(slots=True)
@@ -105,15 +102,17 @@ class _Stream:
         self._arrow = arrow_schema(READERS[stream])
 
     def decode(self, messages: Sequence[Message]) -> None:
-        values = list(map(_value, messages))
-        seq = np.arange(len(messages))
-        if not all(values):
-            self._take_tombstones(messages, [row for row, value in enumerate(values) if value is None])
-            seq = np.array([row for row, value in enumerate(values) if value is not None], np.int64)
-            messages, values = [messages[row] for row in seq], [values[row] for row in seq]
-        sizes = np.fromiter(map(len, values), np.int64, len(values))
-        for part in _slices(sizes):
-            self._decode_some(messages[part], values[part], sizes[part], seq[part])
+        for first in range(0, len(messages), MAX_ROWS):
+            some = messages[first : first + MAX_ROWS]
+            values = [message.value() for message in some]
+            seq = np.arange(first, first + len(some))
+            if not all(values):
+                self._take_tombstones(some, [row for row, value in enumerate(values) if value is None], first)
+                filled = [row for row, value in enumerate(values) if value is not None]
+                some, values, seq = [some[row] for row in filled], [values[row] for row in filled], seq[filled]
+            sizes = np.fromiter(map(len, values), np.int64, len(values))
+            for part in _slices(sizes):
+                self._decode_some(some[part], values[part], sizes[part], seq[part])
 
     def _reject(self, seq: int, reason: Reason, detail: str) -> None:
         self.rejected.append(_Rejection(int(seq), reason, detail))
@@ -158,8 +157,8 @@ class _Stream:
     def _accept(self, events: pa.RecordBatch, messages: Sequence[Message], rows: Ints, seq: Ints) -> None:
         """Events within the limits are taken, with the columns that follow from them and where they came from."""
         arrays = derived(self._stream, events, self._zone)
-        partitions = np.fromiter(map(_partition, messages), np.int32, len(messages))
-        offsets = np.fromiter(map(_offset, messages), np.int64, len(messages))
+        partitions = np.fromiter([message.partition() for message in messages], np.int32, len(messages))
+        offsets = np.fromiter([message.offset() for message in messages], np.int64, len(messages))
         arrays |= {"seq": pa.array(seq[rows]), "partition": pa.array(partitions[rows]), "offset": pa.array(offsets[rows])}
         schema = EVENT_SCHEMAS[self._stream]
         batch = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
@@ -173,10 +172,10 @@ class _Stream:
         if len(batch):
             self.events.append(batch)
 
-    def _take_tombstones(self, messages: Sequence[Message], nulls: Sequence[int]) -> None:
+    def _take_tombstones(self, messages: Sequence[Message], nulls: Sequence[int], first: int) -> None:
         taken: list[dict[str, Any]] = []
-        for seq in nulls:
-            message = messages[seq]
+        for row in nulls:
+            message, seq = messages[row], first + row
             named = _named_by(message, self._latest)
             if self._stream is Stream.TOUCHPOINTS:
                 self._reject(seq, Reason.NULL_VALUE, "a touchpoint without a value")
@@ -204,12 +203,12 @@ def _named_by(message: Message, latest: int) -> tuple[str, int] | str:
     return name, millis * 1000
 
 
-def _slices(sizes: Ints, first: int = 0) -> Iterator[slice]:
-    """Slices of at most MAX_ROWS messages and MAX_BYTES bytes (or one message)."""
+def _slices(sizes: Ints) -> Iterator[slice]:
+    """Slices of messages of at most MAX_BYTES together (or of one message)."""
+    first = 0
     while first < len(sizes):
-        fitting = int(np.searchsorted(np.cumsum(sizes[first : first + MAX_ROWS]), MAX_BYTES, side="right"))
-        yield slice(first, first + max(fitting, 1))
-        first += max(fitting, 1)
+        fitting = int(np.searchsorted(np.cumsum(sizes[first:]), MAX_BYTES, side="right"))
+        yield slice(first, first := first + max(fitting, 1))
 
 
 def _in_order(read: Sequence[tuple[Ints, pa.RecordBatch]]) -> tuple[Ints, pa.RecordBatch]:

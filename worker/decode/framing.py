@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import methodcaller
 from typing import TypeAlias
 from uuid import UUID
 
@@ -15,9 +14,6 @@ SchemaRef: TypeAlias = int | UUID
 
 SCHEMA_HEADER = "__value_schema_id"
 _ID_SIZE, _GUID_SIZE = 5, 17  # magic byte 0 and four bytes; magic byte 1 and sixteen
-
-_headers = methodcaller("headers")
-
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
@@ -69,7 +65,7 @@ _BROKEN = np.int64(-1)
 def _written_otherwise(messages: Sequence[Message], values: Sequence[bytes], has_id: np.ndarray) -> Iterator[tuple[int, bytes, bool]]:
     """Rows whose schema is not an id in the prefix: the bytes that name it, and whether these are a header."""
     in_header = set()
-    all_headers = list(map(_headers, messages))
+    all_headers = [message.headers() for message in messages]
     if any(all_headers):
         for row, headers in enumerate(all_headers):
             raw = next((value for name, value in headers or () if name == SCHEMA_HEADER), None)

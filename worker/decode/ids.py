@@ -6,46 +6,58 @@ from numpy.typing import NDArray
 
 from worker.decode.cursor import Bools, Bytes, Ints
 
-_SIZE = 36
-_HYPHENS = np.array([8, 13, 18, 23])
-_DIGITS = np.delete(np.arange(_SIZE), _HYPHENS)
+_SIZE = 36  # characters of a UUID: 32 digits in groups of 8, 4, 4, 4 and 12, hyphens between them
 
 
 def uuid_and_text(ids: pa.StringArray) -> tuple[pa.Array, pa.StringArray]:
     """event_uuid and event_text of event ids (none null), as events.TOUCHPOINTS describes them.
 
-    Only 36 characters of lower-case hex digits with hyphens at 8, 13, 18 and 23 are a canonical UUID.
+    Only lower-case hex digits, with hyphens at places 8, 13, 18 and 23 of 36, are a canonical UUID.
     """
     offsets, data = _buffers(ids)
-    uuids = np.empty((len(ids), 16), np.uint8)
-    maybe = np.flatnonzero(np.diff(offsets) == _SIZE)
-    is_uuid = np.zeros(len(ids), np.bool_)
-    if len(maybe) == len(ids):
-        is_uuid[:], uuids[:] = _parsed(data[offsets[0] : offsets[-1]].reshape(-1, _SIZE))
-    elif len(maybe):
-        is_uuid[maybe], uuids[maybe] = _parsed(data[offsets[maybe][:, None] + np.arange(_SIZE)])
+    uuids = np.zeros((len(ids), 16), np.uint8)
+    is_uuid = np.diff(offsets) == _SIZE
+    if is_uuid.all():
+        is_uuid, uuids = _parsed(data[offsets[0] : offsets[-1]])
+    elif is_uuid.any():
+        sized = np.flatnonzero(is_uuid)
+        is_uuid[sized], uuids[sized] = _parsed(data[(offsets[sized][:, None] + np.arange(_SIZE)).ravel()])
     others = np.flatnonzero(~is_uuid)
     if len(others):
         uuids[others] = text_hash(data, offsets[others], offsets[others + 1])
     storage = pa.Array.from_buffers(pa.binary(16), len(ids), [None, pa.py_buffer(uuids)])
-    return pa.ExtensionArray.from_storage(pa.uuid(), storage), _where_not(ids, is_uuid)
+    return pa.ExtensionArray.from_storage(pa.uuid(), storage), _texts(ids, is_uuid)
 
 
-def _where_not(ids: pa.StringArray, is_uuid: Bools) -> pa.StringArray:
+def _texts(ids: pa.StringArray, is_uuid: Bools) -> pa.StringArray:
     if is_uuid.all():
         return pa.nulls(len(ids), pa.string())
     return ids.take(pa.array(np.arange(len(ids)), mask=is_uuid))
 
 
+def _every_byte(value: int) -> np.uint64:
+    return np.uint64(value * 0x0101010101010101)
+
+
 def _parsed(texts: Bytes) -> tuple[Bools, Bytes]:
-    """Of texts of shape (n, 36): which are canonical UUIDs, and their 16 bytes (of the others: anything)."""
-    digits = texts[:, _DIGITS]
-    from_letter = digits - np.uint8(ord("a"))
-    from_zero = digits - np.uint8(ord("0"))
-    is_letter = from_letter < 6
-    valid = (is_letter | (from_zero < 10)).all(axis=1) & (texts[:, _HYPHENS] == ord("-")).all(axis=1)
-    nibbles = np.where(is_letter, from_letter + np.uint8(10), from_zero)
-    return valid, (nibbles[:, 0::2] << 4) | nibbles[:, 1::2]
+    """Of texts of 36 bytes, one after the other: which are canonical UUIDs, and the 16 bytes of these (of others, any)."""
+    words = texts.view("<u4").reshape(-1, 9).T.astype(np.uint64)
+    hyphens = (words[2] & 0xFF) | (words[3] & 0xFF00) | (words[4] & 0xFF0000) | (words[5] & 0xFF000000)
+    fours = [  # the digits, four to a word
+        *(words[0], words[1]),
+        *((words[2] >> 8) | (words[3] << 24), (words[3] >> 16) | (words[4] << 16)),
+        *((words[4] >> 24) | (words[5] << 8), words[6]),
+        *(words[7], words[8]),
+    ]
+    digits = np.stack([(low & 0xFFFFFFFF) | (high << 32) for low, high in zip(fours[0::2], fours[1::2], strict=True)])
+    values = (digits & _every_byte(15)) + ((digits >> 6) & _every_byte(1)) * np.uint64(9)
+    is_letter = ((values + _every_byte(6)) >> 4) & _every_byte(1)
+    written_back = values + _every_byte(ord("0")) + is_letter * np.uint64(ord("a") - ord("0") - 10)
+    valid = (hyphens == 0x2D2D2D2D) & ((digits == written_back) & (values & _every_byte(16) == 0)).all(axis=0)
+    packed = ((values & np.uint64(0x000F000F000F000F)) << 4) | ((values >> 8) & np.uint64(0x000F000F000F000F))
+    packed = (packed | (packed >> 8)) & np.uint64(0x0000FFFF0000FFFF)
+    packed = (packed | (packed >> 16)) & np.uint64(0xFFFFFFFF)
+    return valid, np.ascontiguousarray(packed.astype("<u4").T).view(np.uint8)
 
 
 _LANES = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
