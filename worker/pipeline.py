@@ -57,6 +57,7 @@ class Pipeline:
         self._rejected_share = RejectedShare(_JUDGED_MESSAGES)
         self.state: StoreState = store.state()
         self._identity: Identity | None = None
+        self._read_here: dict[Partition, NextOffset] = {}  # what this process has moved on: an accepted loss may set back what it found
 
     def start(self, tick: float) -> None:
         """Take up the log where the file stands. Raises Unavailable (call again), SourceError."""
@@ -135,8 +136,8 @@ class Pipeline:
         """What moves in the stored position with this batch; a position never moves back."""
         moved = {p: n for p, n in messages.position.items() if self.state.position.get(p) != n}
         for partition, after in moved.items():
-            known = self.state.position.get(partition)
-            assert known is None or after.offset >= known.offset, f"{partition} would move back from {known} to {after}"
+            known = self._read_here.get(partition, after)
+            assert after.offset >= known.offset, f"{partition} would move back from {known} to {after}"
         return moved
 
     def _seal(self, tx: Transaction, before: StoreState, watermark: WatermarkState, now: datetime) -> tuple[date | None, list[date]]:
@@ -156,6 +157,7 @@ class Pipeline:
     def _publish(self, merged: Merged, position: Mapping[Partition, NextOffset]) -> None:
         """After the commit only: what was committed becomes known outside."""
         self._membership.add(merged.touchpoint_days, merged.touchpoint_ids)
+        self._read_here.update(position)
         self._source.mirror(position)
 
 

@@ -17,7 +17,8 @@ from worker.serve.admin import AdminServer
 from worker.serve.http import HttpServer
 from worker.serve.query import Limits, run_query
 from worker.serve.status import StatusBoard
-from worker.source.kafka import Acceptances, KafkaSource
+from worker.source.kafka import KafkaSource
+from worker.source.losses import Acceptances
 from worker.store import Store
 from worker.telemetry import Telemetry
 

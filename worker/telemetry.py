@@ -47,7 +47,7 @@ class Telemetry(Observer):
         if self._clock.tick() - self._snapshot_at >= _SNAPSHOT_SECONDS:
             self._publish()
 
-    def waiting(self, error: Unavailable, seconds: float) -> None:
+    def waiting(self, error: Unavailable, seconds: float) -> None:  # noqa: ARG002 - an observer's method
         self._waiting = error
         self._set_state(SourceState.UNAVAILABLE)
 

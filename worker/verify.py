@@ -11,10 +11,12 @@ from typing import Any
 import duckdb
 
 from worker.store import database, retention
+from worker.store.sql import run, statements
 from worker.tables import TABLES
 
 _ROWS_AT_ONCE = 2_000_000  # event rows recomputed in one go: what bounds the memory
 _EXAMPLES = 5
+_AUDITS = ("touchpoint_key", "order_key", "order_counted", "accounting_balance")  # of the rows that the tables are recomputed from
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,12 @@ def verify(
     """Compare every table that is on, for the days from `first` to `last` (all by default); yields a result a table, in order of merging.
 
     With `repair`, a table that differs on unsealed days is filled anew from its defining SELECT, in a transaction of its own.
-    A sealed day that differs can't be repaired: its rows are gone.
+    A sealed day that differs can't be repaired: its rows are gone. Before the tables, the accepted rows themselves are audited.
     """
     sealed_before = _one(connection, "select sealed_before from progress")
     ranges = list(_ranges(connection, first, last, sealed_before))
+    for name in _AUDITS:
+        yield _audit(connection, name, ranges)
     for name in TABLES:
         if name not in tables_on:
             continue
@@ -69,6 +73,11 @@ def verify(
             _repair(connection, name)
             result.repaired = True
         yield result
+
+
+def switched_on(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The tables that the file keeps, as of the worker's last start."""
+    return frozenset(name for (name,) in connection.execute("select name from table_switch where is_on").fetchall())
 
 
 def _ranges(
@@ -87,6 +96,20 @@ def _ranges(
         if rows >= _ROWS_AT_ONCE or index == len(counts) - 1:
             yield low, day
             low, rows = None, 0
+
+
+def _audit(connection: duckdb.DuckDBPyConnection, name: str, ranges: Sequence[tuple[date, date]]) -> TableResult:
+    """Rows that should not be, by one file of sql/audits."""
+    result = TableResult(f"audits/{name}")
+    takes_days = any(names for _, names in statements(f"audits/{name}"))
+    for low, high in ranges if takes_days else [(None, None)]:
+        found = run(connection, f"audits/{name}", {"low": low, "high": high})
+        names = [column[0] for column in found.description or []]
+        for values in found.fetchall():
+            result.differences += 1
+            if len(result.examples) < _EXAMPLES:
+                result.examples.append(Difference(dict(zip(names, values, strict=True)), found=True))
+    return result
 
 
 def _compare(connection: duckdb.DuckDBPyConnection, result: TableResult, low: date | None, high: date | None) -> None:

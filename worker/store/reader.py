@@ -10,14 +10,16 @@ from worker.resources import sql_dir
 from worker.store.database import lock_down
 
 
-def open_reader(path: Path, settings: Store) -> duckdb.DuckDBPyConnection:
+def open_reader(path: Path, settings: Store, *, spill: bool = False) -> duckdb.DuckDBPyConnection:
     """A read-only connection, locked down to this file alone, with the memory and threads that the settings allow.
+
+    `spill`: what does not fit into memory may go to a directory beside the file; else nothing is written.
 
     Raises StoreError: no such file, held by another process, not a tidemark file, written by a newer version.
     """
     if not path.is_file():
         raise StoreError(f"there is no file {path}", "Name it: --set store.path=FILE, or store.path in the configuration.")
-    connection = _connect(path, settings)
+    connection = _connect(path, settings, f"{path}.tmp" if spill else "")
     try:
         _check_version(connection, path)
         lock_down(connection)
@@ -27,12 +29,12 @@ def open_reader(path: Path, settings: Store) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _connect(path: Path, settings: Store) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path, settings: Store, temp_directory: str) -> duckdb.DuckDBPyConnection:
     config: dict[str, str | int | bool | float | list[str]] = {
         "memory_limit": settings.memory_limit,
         "threads": settings.threads,
         "arrow_lossless_conversion": True,
-        "temp_directory": "",  # a reader writes nothing, not even beside the file
+        "temp_directory": temp_directory,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }

@@ -1,0 +1,87 @@
+"""tidemark verify: does every table agree with a batch computation over the accepted rows?"""
+
+import time
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+import typer
+
+from worker.commands import AsJson, Sources, print_json_lines, print_rows
+from worker.errors import ConfigError, Differences
+from worker.store.database import open_database
+from worker.store.reader import open_reader
+from worker.verify import TableResult, switched_on, verify
+
+
+def verify_command(
+    context: typer.Context,
+    days: Annotated[str | None, typer.Option(metavar="A..B", help="Only these days, e.g. 2026-03-01..2026-03-31, or one day.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Fill tables that differ anew from the rows. Sealed days can't be.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Recompute every table from the accepted rows and compare it row by row; sealed days by their checksums. Exit code 5 if any differs.
+
+    Needs the file for itself: stop the worker first.
+    """
+    settings = context.ensure_object(Sources).settings()
+    first, last = _day_range(days)
+    began = time.monotonic()
+    opened = open_database(settings, datetime.now(UTC)) if repair else open_reader(settings.store.path, settings.store, spill=True)
+    with closing(opened) as connection:
+        results = list(verify(connection, switched_on(connection), first, last, repair=repair))
+    if as_json:
+        print_json_lines(_plain(result) for result in results)
+    else:
+        _print(results, time.monotonic() - began)
+    wrong = [result for result in results if not result.agrees]
+    if wrong:
+        raise Differences(
+            f"{len(wrong)} of {len(results)} tables differ from their recomputation: {', '.join(result.table for result in wrong)}",
+            "They were filled anew; run tidemark verify again." if repair else "To fill them anew from the rows: tidemark verify --repair",
+        )
+
+
+def _day_range(days: str | None) -> tuple[date | None, date | None]:
+    if days is None:
+        return None, None
+    first, _, last = days.partition("..")
+    try:
+        return date.fromisoformat(first), date.fromisoformat(last or first)
+    except ValueError:
+        raise ConfigError(f"--days {days}: not a range of days", "Write it as 2026-03-01..2026-03-31, or as one day.") from None
+
+
+def _print(results: list[TableResult], seconds: float) -> None:
+    rows = [(r.table, f"{r.rows:,}", r.sealed_days or "", r.differences or "", _verdict(r)) for r in results]
+    print_rows(
+        ["table", "rows compared", "sealed days", "differences", "verdict"], rows, right=["rows compared", "sealed days", "differences"]
+    )
+    for result in results:
+        for difference in result.examples:
+            kind = "is there and should not be" if difference.found else "should be there and is not"
+            typer.echo(f"{result.table}: a row {kind}: {_row(difference.row)}")
+        if result.wrong_sealed_days:
+            typer.echo(f"{result.table}: sealed days whose checksum differs: {', '.join(map(str, result.wrong_sealed_days))}")
+    agreeing = sum(result.agrees for result in results)
+    typer.echo(f"{agreeing} of {len(results)} tables agree, {sum(r.rows for r in results):,} rows compared in {seconds:.1f} s.")
+
+
+def _verdict(result: TableResult) -> str:
+    if result.agrees:
+        return "agrees"
+    return "repaired" if result.repaired and not result.wrong_sealed_days else "differs"
+
+
+def _row(row: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in row.items())
+
+
+def _plain(result: TableResult) -> dict[str, Any]:
+    plain = asdict(result) | {"agrees": result.agrees, "wrong_sealed_days": [day.isoformat() for day in result.wrong_sealed_days]}
+    plain["examples"] = [
+        {"found": example.found, "row": {name: value if isinstance(value, int) else str(value) for name, value in example.row.items()}}
+        for example in result.examples
+    ]
+    return plain
