@@ -89,7 +89,7 @@ def order_item(orders: Iterable[Row]) -> list[Row]:
     return [
         {"day": order["day"], "order_id": order["order_id"], "line": line} | item
         for order in orders
-        for line, item in enumerate(order["items"])
+        for line, item in enumerate(order["items"], start=1)
     ]
 
 

@@ -1,0 +1,222 @@
+"""One random life of a worker: batches, crashes, restarts with other settings; at its commits every table is what the reference says."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import duckdb
+
+from tests.simulation.faults import FaultyConnection, Killed
+from tests.simulation.history import DayHistory
+from tests.simulation.log import MOST_MESSAGES, SimulatedLog
+from tests.support.messages import WRITER_SCHEMAS
+from tests.support.oracle_sql import selected
+from tests.support.reference import Reference, Row, differences
+from tests.support.streams import STREAMS, random_options, random_stream
+from worker.config import Settings
+from worker.decode import Decoder
+from worker.decode.calendar import ReportingZone
+from worker.decode.framing import SchemaRef
+from worker.decode.schemas import Unknown
+from worker.errors import StoreError
+from worker.events import EventBatch
+from worker.pipeline import Pipeline
+from worker.store import Store
+from worker.tables import TABLES
+
+ROWS = ("touchpoint", "order_current", "order_item", "order_tombstone", "customer", "product", "product_stock")
+VIEWS = {"daily_users_running": "daily_users", "daily_sales_total": "daily_sales"}
+FAULTS = ("none",) * 6 + ("disk", "kill")
+STATEMENTS = 120  # a commit has about so many
+
+
+class WriterSchemas:
+    """A worker.decode.schemas.SchemaSource of the simulation's writers."""
+
+    def text(self, ref: SchemaRef) -> str | Unknown:
+        schema = WRITER_SCHEMAS.get(ref if isinstance(ref, int) else str(ref))
+        return json.dumps(schema) if schema else Unknown(f"schema {ref} is not known")
+
+
+class Simulation:
+    """A worker, its log and the reference, all made from one seed. Files are made in `directory`."""
+
+    def __init__(self, seed: int, directory: Path, messages: int) -> None:
+        self.random = Random(seed)
+        streams = STREAMS if self.random.random() < 0.7 else STREAMS[:2]
+        options = replace(random_options(seed, messages), streams=streams)
+        produced = random_stream(seed, options)
+        self.log = SimulatedLog(produced, self.random)
+        self.now = produced[0].arrived_at
+        self.file = directory / "0.duckdb"
+        self.is_switching = self.random.random() < 0.4
+        self.settings = self._settings(options.time_zone, has_retention=not self.is_switching and self.random.random() < 0.7)
+        self.reference = Reference(
+            reporting_time_zone=options.time_zone, reporting_currency=self.settings.reporting_currency, writer_schemas=WRITER_SCHEMAS
+        )
+        self.history = DayHistory()
+        self.kept: dict[str, list[tuple[Any, ...]]] = {"rejected": [], "expired": []}
+        self.met: Counter[str] = Counter()
+        self._open()
+
+    def run(self) -> None:
+        """Read the log to its end. Raises AssertionError at the first commit after which something is not as it should be."""
+        while self.log.arrivals():
+            self._let_messages_arrive()
+            self._step(self.pipeline.decode(self.pipeline.poll(), self.now))
+            if self.random.random() < 0.3:
+                self.check()
+            if self.random.random() < 0.1:
+                self._restart()
+        for _ in range(3):
+            self.now += timedelta(minutes=2)
+            self._step(self.pipeline.decode(self.pipeline.poll(), self.now))
+        self.check()
+        self.store.close()
+
+    def check(self) -> None:
+        """Compare the whole file with the reference."""
+        self.met["checks"] += 1
+        with self.store.cursor() as connection:
+            names = [name for name in TABLES if name in self.settings.tables_on]
+            names += [*ROWS, *(view for view, table in VIEWS.items() if table in names)]
+            found = {name: selected(connection, f"from {name}") for name in names}
+            faults = differences(self.reference.tables(), found)
+            faults += self._accounting_faults(selected(connection, "from accounting"))
+            faults += self._day_offset_faults(selected(connection, "from day_offset"))
+            for name, kept in self.kept.items():
+                rows = connection.execute(f'select topic, partition, "offset", key, value from {name}').fetchall()
+                if sorted(rows, key=repr) != sorted(kept, key=repr):
+                    faults.append(f"{name}: not the messages that were {name}, byte for byte")
+            faults += self.history.faults(connection, with_ledger=not self.is_switching)
+        assert not faults, "\n".join([f"{len(faults)} differences after commit {self.pipeline.state.commit_id}:", *faults[:40]])
+
+    # What happens
+
+    def _settings(self, time_zone: str, has_retention: bool) -> Settings:
+        lateness = self._one((timedelta(0), timedelta(hours=6), timedelta(days=1), timedelta(days=3)))
+        topics = {stream.value: topic for stream, topic in self.log.topics().items()}
+        return Settings.model_validate(
+            {
+                "store": {"path": self.file, "memory_limit": "256MB", "checkpoint_threshold": self._one(("1MB", "256MB"))},
+                "kafka": {"topics": topics},
+                "time": {"reporting_time_zone": time_zone, "allowed_lateness": lateness},
+                "batch": {"max_messages": MOST_MESSAGES},
+                "retention": {"days": lateness.days + self._one((1, 4)) if has_retention else None},
+                "reporting_currency": self._one(("USD", "EUR")),
+            }
+        )
+
+    def _open(self) -> None:
+        self.store = Store(self.settings, self.now)
+        zone = ReportingZone(self.settings.time.reporting_time_zone)
+        decoder = Decoder(WriterSchemas(), zone, self.settings.time.future_guard, self.log.topics())
+        self.pipeline = Pipeline(self.log, decoder, self.store, self.settings)
+        self.pipeline.start(self._tick)
+
+    def _restart(self) -> None:
+        """The worker ends well and starts again, perhaps with other tables switched off."""
+        self.met["restarts"] += 1
+        self.store.close()
+        if self.is_switching:
+            off = set(self.random.sample(sorted(TABLES), self._one((0, 1, 3))))
+            off |= {name for name, table in TABLES.items() if off & set(table.needs)}
+            off |= {name for name, table in TABLES.items() if off & set(table.needs)}
+            self.settings = self.settings.model_copy(update={"tables": dict.fromkeys(off, False)})
+            self.history.switched(self.reference.tables(), self.settings.tables_on)
+        self._open()
+        self.check()
+
+    def _let_messages_arrive(self) -> None:
+        """Time goes on until more messages are there, or just goes on."""
+        arrivals = self.log.arrivals()
+        ahead = arrivals[min(self._one((0, 5, 50, 300)), len(arrivals) - 1)]
+        self.now = max(self.now, ahead) + self._one((timedelta(0), timedelta(seconds=1), timedelta(minutes=3)))
+        self.log.visible_until = self.now
+
+    def _step(self, batch: EventBatch) -> None:
+        """Commit a batch, though the disk may fail or the process be killed on the way."""
+        commit_before = self.pipeline.state.commit_id
+        fault = self._one(FAULTS)
+        survivor = self.file.with_name(f"{int(self.file.stem) + 1}.duckdb") if fault == "kill" else None
+        connection = self.store._connection  # the one place where faults can be put in
+        if fault != "none":
+            statement, is_done = self.random.randint(1, STATEMENTS), self.random.random() < 0.5
+            self.store._connection = FaultyConnection(connection, statement, survivor, self.file, is_done)  # type: ignore[assignment]
+        try:
+            self.pipeline.step(batch, self.now, self._tick)
+        except StoreError:
+            self.met["failed commits"] += 1
+            self.store._connection = connection
+            self.pipeline.step(batch, self.now, self._tick)
+        except duckdb.Error:
+            self.met["ends by a bad disk"] += 1
+            self._restart()
+        except Killed:
+            self.met["kills"] += 1
+            assert survivor is not None
+            connection.close()
+            self.file = survivor
+            self.settings = self.settings.model_copy(update={"store": self.settings.store.model_copy(update={"path": survivor})})
+            self._open()
+        self.store._connection = getattr(self.store._connection, "_connection", self.store._connection)
+        commits = self.pipeline.state.commit_id - commit_before
+        assert commits in (0, 1)
+        if commits:
+            self._committed(batch)
+        elif fault == "kill":
+            self.met["kills before the commit"] += 1
+
+    def _committed(self, batch: EventBatch) -> None:
+        """The reference follows the file: it processes the batch and seals what the file sealed."""
+        self.met["commits"] += 1
+        for stream, messages in batch.messages.messages.items():
+            for message in messages:
+                outcome = self.reference.process(stream.value, message, self.now)
+                if outcome in self.kept:
+                    self.kept[outcome].append((message.topic(), message.partition(), message.offset(), message.key(), message.value()))
+        state = self.pipeline.state
+        closed_before, sealed_before = state.watermark.closed_before, state.sealed_before
+        if self.settings.retention.days is not None and closed_before is not None:
+            assert sealed_before == closed_before - timedelta(days=self.settings.retention.days)
+        if sealed_before is not None and sealed_before > self.reference.sealed_before:
+            self.met["seals"] += 1
+            self.reference.seal(sealed_before)
+        self.history.committed(self.reference.tables(), self.settings.tables_on, closed_before, sealed_before)
+
+    # What is compared
+
+    def _accounting_faults(self, rows: list[Row]) -> list[str]:
+        outcomes = ("accepted", "duplicate", "superseded", "rejected", "expired")
+        faults = [f"accounting {row['stream']}: read is not the sum" for row in rows if row["read"] != sum(row[name] for name in outcomes)]
+        found = {(row["stream"], name): row[name] for row in rows for name in outcomes if row[name]}
+        expected = dict(self.reference.accounting)
+        faults += [
+            f"accounting {key}: expected {expected.get(key)}, is {found.get(key)}"
+            for key in sorted(expected.keys() | found.keys())
+            if expected.get(key) != found.get(key)
+        ]
+        conflicting = sum(row["conflicting_duplicates"] for row in rows)
+        if conflicting != self.reference.conflicting_duplicates:
+            faults.append(f"conflicting duplicates: expected {self.reference.conflicting_duplicates}, is {conflicting}")
+        return faults
+
+    def _day_offset_faults(self, rows: list[Row]) -> list[str]:
+        found = {(row["day"], row["topic"], row["partition"]): (row["first_offset"], row["last_offset"], row["rows"]) for row in rows}
+        expected = self.reference.day_offsets
+        return [
+            f"day_offset {key}: expected {expected.get(key)}, is {found.get(key)}"
+            for key in expected.keys() | found.keys()
+            if expected.get(key) != found.get(key)
+        ]
+
+    @property
+    def _tick(self) -> float:
+        return self.now.timestamp()
+
+    def _one(self, choices: Any) -> Any:
+        return self.random.choice(choices)
