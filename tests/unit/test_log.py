@@ -4,7 +4,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,24 +16,14 @@ from worker import log
 from worker.config import Log
 from worker.events import Outcome, Partition
 
+pytestmark = pytest.mark.usefixtures("logging_as_it_was")
+
 SECRET = 'pa"ss\nwörd'
 
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    handlers, level = logging.root.handlers[:], logging.root.level
-    yield
-    logging.captureWarnings(False)
-    logging.root.handlers[:], logging.root.level = handlers, level
-    log.configure(Log(), stream=io.StringIO())
-    logging.captureWarnings(False)
-    logging.root.handlers[:], logging.root.level = handlers, level
-    structlog.reset_defaults()
 
 
 def lines(write: Callable[[], object], settings: Log | None = None) -> list[dict[str, Any]]:

@@ -83,10 +83,16 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     return read(path, overrides).settings
 
 
-def read(path: Path | None = None, overrides: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Loaded:
+def read(
+    path: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    check_files: bool = False,
+) -> Loaded:
     """The settings of the file at `path` (else TIDEMARK_CONFIG's, else ./tidemark.toml if there), the environment and `overrides`.
 
-    overrides: dotted key -> value, from flags. environment: os.environ unless given.
+    overrides: dotted key -> value, from flags. environment: os.environ unless given. check_files: files named in it must be readable.
     Raises ConfigError with all faults at once.
     """
     environment = os.environ if environment is None else environment
@@ -94,6 +100,8 @@ def read(path: Path | None = None, overrides: Mapping[str, Any] | None = None, e
     entries = [item for item in written if isinstance(item, _Entry)]
     faults = [item for item in written if isinstance(item, str)]
     settings, found = _settle(entries)
+    if check_files and settings is not None:
+        found += settings.file_faults()
     faults += [_with_place(fault, entries) for fault in found]
     if faults or settings is None:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"

@@ -1,0 +1,65 @@
+"""The command line: `tidemark`. It reads the global options, hands over to worker.commands, and turns errors into exit codes."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from worker import __version__
+from worker.commands import Sources, config, query, run, status, verify
+from worker.errors import ConfigError, ExitCode, TidemarkError
+from worker.log import redacted, redacted_traceback
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they would show local variables, secrets among them
+    help="Exact per-day aggregates of orders and touchpoints from Kafka, in one DuckDB file.",
+    epilog="Exit codes: " + ", ".join(f"{code.value} {code.name.lower()}" for code in ExitCode) + ".",
+)
+app.add_typer(config.app, name="config")
+app.command()(run.run)
+app.command()(status.status)
+app.command()(query.query)
+app.command("verify")(verify.verify_command)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"tidemark {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    path: Annotated[Path | None, typer.Option("--config", help="Settings file. Default: TIDEMARK_CONFIG, else ./tidemark.toml.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. store.path=shop.duckdb.")
+    ] = None,
+    _version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print it and end.")] = False,
+) -> None:
+    context.obj = Sources(path, dict(_assignment(text) for text in assignments or ()))
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text}: there is no =", "Write it as --set section.key=value.")
+    return key.strip(), value
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and end the process with its exit code (errors.ExitCode)."""
+    try:
+        app(args=arguments)
+        sys.exit(ExitCode.OK)
+    except TidemarkError as error:
+        sys.stderr.write(redacted(f"tidemark: {error}\n"))
+        sys.exit(error.exit_code)
+    # The edge of the process: whatever was not expected is a bug, and its traceback the report.
+    except Exception as error:
+        sys.stderr.write(redacted_traceback(error))
+        sys.exit(ExitCode.UNEXPECTED)

@@ -1,0 +1,53 @@
+"""tidemark query: one SELECT, through the worker if one runs, else from the file."""
+
+import sys
+from contextlib import closing
+from typing import Annotated
+
+import pyarrow as pa
+import typer
+
+from worker.commands import AsJson, Sources, print_rows
+from worker.config import Settings
+from worker.errors import ConfigError
+from worker.serve.admin import NoWorker, ask
+from worker.serve.query import Limits, run_query
+from worker.serve.rows import plain_rows, write_csv, write_json
+from worker.store.reader import open_reader
+
+_SECONDS_OF_GRACE = 30.0  # the worker ends a query by its own limit; this is for the way there and back
+
+
+def query(
+    context: typer.Context,
+    sql: Annotated[str, typer.Argument(help='One SELECT, or "-" to read it from standard input. SHOW TABLES lists what there is.')],
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated, with a header.")] = False,
+) -> None:
+    """Ask one SELECT of the tables, beside a running worker too. Money is in integer minor units."""
+    if as_json and as_csv:
+        raise ConfigError("--json and --csv were given", "Choose one of them.")
+    table = answer(context.ensure_object(Sources).settings(), sys.stdin.read() if sql == "-" else sql)
+    if as_json:
+        write_json(table, sys.stdout)
+    elif as_csv:
+        write_csv(table, sys.stdout)
+    else:
+        print_rows(table.column_names, plain_rows(table), right=_numbers(table.schema))
+
+
+def answer(settings: Settings, sql: str) -> pa.Table:
+    """The rows, from the worker that holds the file, else from the file. Raises QueryError, StoreError, Unavailable."""
+    try:
+        return ask(settings.admin_socket, "query", {"sql": sql}, settings.serve.query_seconds + _SECONDS_OF_GRACE)
+    except NoWorker:
+        with closing(open_reader(settings.store.path, settings.store)) as connection:
+            return run_query(connection, sql, Limits.of(settings.serve))
+
+
+def _numbers(schema: pa.Schema) -> list[str]:
+    def is_number(kind: pa.DataType) -> bool:
+        is_huge = isinstance(kind, pa.OpaqueType) and kind.type_name in {"hugeint", "uhugeint"}
+        return is_huge or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+    return [field.name for field in schema if is_number(field.type)]

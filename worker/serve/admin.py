@@ -1,0 +1,233 @@
+"""The admin socket: a Unix socket beside the file, for its owner alone, through which commands reach a running worker.
+
+One request a connection: a line of JSON, {"operation": .., "arguments": {..}}. The answer is a line of JSON, {"result": ..} or
+{"error": {exit_code, message, remedy}}; where {"rows": true} is in it, an Arrow stream follows.
+"""
+
+import json
+import os
+import socket
+import socketserver
+import stat
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import structlog
+
+from worker.errors import ConfigError, ExitCode, StoreError, TidemarkError, Unavailable
+from worker.log import redacted
+
+log = structlog.get_logger(__name__)
+
+# What an operation does with its arguments; rows or anything that JSON has. It runs in the connection's thread.
+Operation: TypeAlias = Callable[[Mapping[str, Any]], Any]
+
+_MAX_REQUEST_BYTES = 1024 * 1024
+_MAX_CONNECTIONS = 8
+_CLIENT_SECONDS = 30.0  # how long a client may keep the server waiting
+_MAX_ADDRESS_BYTES = 103  # macOS has 104 with the closing zero, Linux 108
+
+
+class NoWorker(Unavailable):
+    """Nobody listens at the admin socket."""
+
+
+class AdminServer:
+    """Listens at `path` until closed; a context manager. The socket is its owner's alone (mode 0600) from the first moment."""
+
+    def __init__(self, path: Path, operations: Mapping[str, Operation]) -> None:
+        """Bind and start. Raises StoreError where another worker listens or the socket can't be made, ConfigError for a path too long."""
+        self.path = path
+        _remove_stale(path)
+        try:
+            self._server = _Server(path, operations)
+        except OSError as error:
+            raise StoreError(
+                f"{path}: the admin socket can't be made: {error.strerror}", "Set serve.admin_socket to another path."
+            ) from None
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="admin", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening and remove the socket. May be called twice."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+            self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> "AdminServer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def ask(path: Path, operation: str, arguments: Mapping[str, Any] | None = None, seconds: float = 30.0) -> Any:
+    """The answer of the worker that listens at `path`: a pa.Table, or what JSON has.
+
+    Raises NoWorker: nobody listens there. Unavailable: no answer within `seconds`. What the operation raised is raised here, by exit code.
+    """
+    request = json.dumps({"operation": operation, "arguments": arguments or {}}).encode() + b"\n"
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(seconds)
+            _connect(connection, path)
+            connection.sendall(request)
+            with connection.makefile("rb") as answer:
+                return _read_answer(answer, path)
+    except PermissionError:
+        raise StoreError(f"{path}: only the user who runs the worker may ask it", "Run the command as that user.") from None
+    except TimeoutError:
+        raise Unavailable(f"{path}: the worker did not answer within {seconds:g} s", "Look at its log.") from None
+    except OSError as error:
+        raise Unavailable(f"{path}: the worker hung up: {error.strerror}", "Look at its log.") from None
+
+
+def _connect(connection: socket.socket, path: Path) -> None:
+    try:
+        with _address(path) as address:
+            connection.connect(address)
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
+        raise NoWorker(f"{path}: no worker answers there: {error.strerror}", "Start it: tidemark run") from None
+
+
+def _read_answer(answer: Any, path: Path) -> Any:
+    line = answer.readline()
+    if not line.endswith(b"\n"):
+        raise Unavailable(f"{path}: the worker hung up", "Look at its log.")
+    head = json.loads(line)
+    if error := head.get("error"):
+        kind = {ExitCode.UNAVAILABLE: Unavailable, ExitCode.STORE: StoreError}.get(error["exit_code"], TidemarkError)
+        raised = kind(error["message"], error["remedy"])
+        raised.exit_code = ExitCode(error["exit_code"])
+        raise raised
+    if not head.get("rows"):
+        return head["result"]
+    try:
+        return pa.ipc.open_stream(answer).read_all()
+    except pa.ArrowInvalid:
+        raise Unavailable(f"{path}: the worker hung up in the middle of its answer", "Look at its log.") from None
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    block_on_close = False  # a client that waits must not hold up the worker's end
+
+    def __init__(self, path: Path, operations: Mapping[str, Operation]) -> None:
+        self.operations = operations
+        self.places = threading.BoundedSemaphore(_MAX_CONNECTIONS)
+        with _address(path) as address:
+            super().__init__(address, _Handler, bind_and_activate=False)
+            before = os.umask(0o177)  # bind() makes the socket with this mode; a chmod after it would leave a moment open to others
+            try:
+                self.server_bind()
+            except OSError:
+                self.server_close()
+                raise
+            finally:
+                os.umask(before)
+        self.server_activate()
+
+    def handle_error(self, _request: Any, _client_address: Any) -> None:
+        """A client that went away: nobody is left to tell."""
+        log.info("admin_request_failed", error=repr(sys.exception()))
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    server: _Server
+    timeout = _CLIENT_SECONDS
+
+    def handle(self) -> None:
+        if not self.server.places.acquire(blocking=False):
+            self._fail(Unavailable(f"the worker answers {_MAX_CONNECTIONS} requests already", "Try again."))
+            return
+        try:
+            self._answer()
+        finally:
+            self.server.places.release()
+
+    def _answer(self) -> None:
+        try:
+            operation, arguments = self._read_request()
+            result = operation(arguments)
+        except TidemarkError as error:
+            self._fail(error)
+        # A bug in one operation is told to who asked, and must not end the worker.
+        except Exception as error:
+            log.exception("admin_operation_failed")
+            self._fail(TidemarkError(redacted(f"{type(error).__name__}: {error}"), "This is a bug; the worker's log has the traceback."))
+        else:
+            self._send(result)
+
+    def _read_request(self) -> tuple[Operation, Mapping[str, Any]]:
+        line = self.rfile.readline(_MAX_REQUEST_BYTES)
+        if not line.endswith(b"\n"):
+            raise ConfigError(f"the request is cut off, or longer than {_MAX_REQUEST_BYTES:,} bytes")
+        try:
+            request = json.loads(line)
+            operation, arguments = self.server.operations[request["operation"]], request["arguments"]
+        except KeyError as error:
+            known = ", ".join(sorted(self.server.operations))
+            raise ConfigError(f"the worker knows no operation or argument {error}; its operations: {known}") from None
+        except (ValueError, TypeError, RecursionError):
+            raise ConfigError("the request is not a JSON object of operation and arguments") from None
+        if not isinstance(arguments, dict):
+            raise ConfigError("the request's arguments are not a JSON object")
+        return operation, arguments
+
+    def _send(self, result: Any) -> None:
+        if not isinstance(result, pa.Table):
+            self._write_line({"result": result})
+            return
+        self._write_line({"rows": True})
+        with pa.ipc.new_stream(self.wfile, result.schema) as writer:
+            writer.write_table(result)
+
+    def _fail(self, error: TidemarkError) -> None:
+        self._write_line({"error": {"exit_code": error.exit_code, "message": error.message, "remedy": error.remedy}})
+
+    def _write_line(self, head: dict[str, Any]) -> None:
+        self.wfile.write(json.dumps(head).encode() + b"\n")
+
+
+def _remove_stale(path: Path) -> None:
+    """A worker that was killed leaves its socket behind. It goes only if nobody listens."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise StoreError(f"{path} is there and is no socket", "Move it away, or set serve.admin_socket to another path.")
+    with socket.socket(socket.AF_UNIX) as connection, _address(path) as address:
+        try:
+            connection.connect(address)
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path} is in the way: {error.strerror}", "Remove it if no worker uses it.") from None
+        else:
+            raise StoreError(f"{path}: another worker listens there", "One worker per file: stop the other one, or ask it: tidemark status")
+
+
+@contextmanager
+def _address(path: Path) -> Iterator[str]:
+    """The socket's address. One that is too long for the system is said by way of its directory's descriptor, where there is /proc."""
+    if len(os.fsencode(path)) <= _MAX_ADDRESS_BYTES:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        short = f"/proc/self/fd/{directory}/{path.name}"
+        if len(os.fsencode(short)) > _MAX_ADDRESS_BYTES or not Path("/proc/self/fd").is_dir():
+            raise ConfigError(
+                f"{path}: too long for a socket's path", f"Choose a serve.admin_socket of at most {_MAX_ADDRESS_BYTES} bytes."
+            )
+        yield short
+    finally:
+        os.close(directory)
