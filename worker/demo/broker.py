@@ -16,6 +16,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from worker.errors import Unavailable
 from worker.events import Partition, Position, Stream
 
+CLUSTER = "mockCluster"  # how the ids of mock clusters begin
 PARTITIONS = 4  # of every topic of the mock cluster
 IN_FLIGHT = 1_000_000
 _OVERHEAD = 24  # bytes of a record beside its key and value, about
@@ -121,13 +122,15 @@ class PacedProducer:
         self._sent = {Partition(topic, number): [0] for topic in topics.values() for number in range(PARTITIONS)}
         self._committed = dict.fromkeys(self._sent, 0)
         self._progress = threading.Condition()
-        self._is_stopped = False
+        self._is_closed = False
         self._error: Exception | None = None
+        self._is_ahead = threading.Event()
         self._thread = threading.Thread(target=self._run, name="demo-producer", daemon=True)
 
     def start(self) -> None:
-        """Begin to send; returns when every partition that will get messages may be read."""
+        """Begin to send. Returns when there is plenty to read, in every partition as it is in the messages."""
         self._thread.start()
+        self._is_ahead.wait()
 
     def committed(self, position: Position) -> None:
         """The reader's work is safe up to here: there is room for more."""
@@ -142,10 +145,10 @@ class PacedProducer:
             raise self._error
         return not self._thread.is_alive() and all(sent[-1] == self._committed[at] for at, sent in self._sent.items())
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Send no more. May be called twice."""
         with self._progress:
-            self._is_stopped = True
+            self._is_closed = True
             self._progress.notify()
         self._thread.join()
 
@@ -153,22 +156,26 @@ class PacedProducer:
         try:
             for message in self._messages:
                 partition = Partition(self._topics[message.stream], crc32(message.key) % PARTITIONS)
+                sent = self._sent[partition]
                 if not self._has_room(partition):
                     return
-                self._broker.send(partition, message)
-                sent = self._sent[partition]
                 sent.append(sent[-1] + len(message.key) + len(message.value or b"") + _OVERHEAD)
+                self._broker.send(partition, message)
             self._broker.flush()
-        except Exception as error:  # of any kind: it belongs to the thread that waits for the messages
+        # Whatever it is, it belongs to the thread that waits for these messages.
+        except Exception as error:
             self._error = error
+        finally:
+            self._is_ahead.set()
 
     def _has_room(self, partition: Partition) -> bool:
         """Wait until the partition holds less than IN_FLIGHT bytes that are not committed. False: nothing is to be sent any more."""
 
         def ready() -> bool:
-            return self._is_stopped or self._sent[partition][-1] - self._committed[partition] < IN_FLIGHT
+            return self._is_closed or self._sent[partition][-1] - self._committed[partition] < IN_FLIGHT
 
         if not ready():
+            self._is_ahead.set()
             with self._progress:
                 self._progress.wait_for(ready)
-        return not self._is_stopped
+        return not self._is_closed

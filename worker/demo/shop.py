@@ -20,6 +20,8 @@ from worker.events import Stream
 
 OPENING = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
 
+VISITORS = 29_000  # about 330,000 messages
+
 _DEVICES = {"mobile": 0.57, "desktop": 0.35, "tablet": 0.08}
 _BROWSERS = {"mobile": "Safari", "desktop": "Firefox", "tablet": "Chrome"}
 _PAGE_TYPES = {
@@ -40,7 +42,7 @@ class Shop:
     happened: Mapping[str, int]
 
 
-def build(seed: int, visitors: int = 29_000, days: int = 60) -> Shop:
+def build(seed: int, visitors: int = VISITORS, days: int = 60) -> Shop:
     """The shop's life of `days` days with so many visitors: about 11 messages for each of them."""
     rng = np.random.default_rng(seed)
     opening = int(OPENING.timestamp()) * SECOND

@@ -1,0 +1,141 @@
+"""The job of both demonstrations: messages go through the embedded broker and the worker of `tidemark run` into a file.
+
+Only the clock is not the machine's: it stands at the end of the messages' time.
+"""
+
+import json
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from worker.config import Batch, Kafka, Registry, Settings, Store
+from worker.demo.broker import CLUSTER, Broker, Messages, PacedProducer
+from worker.demo.delivery import writer_schemas
+from worker.errors import ExitCode, Fatal, StoreError
+from worker.events import EventBatch, Stream
+from worker.pipeline import StepResult
+from worker.run import Clock, Observer, Stop, signals_handled
+from worker.service import run_worker
+from worker.store.reader import open_reader
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Stopped(Fatal):
+    """The demo was interrupted; what the worker had committed is in the file."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+@dataclass(slots=True)
+class Work:
+    """What the worker did. `seconds`: from its start to its last commit. `remerges`: closed days changed, once per commit and day."""
+
+    settings: Settings
+    messages: int = 0
+    seconds: float = 0.0
+    commits: int = 0
+    closed_days: int = 0
+    remerges: int = 0
+    watermark: datetime | None = None
+
+
+def remove_old(path: Path) -> None:
+    """Make room at `path`: only a file that a demo has written is removed. Raises StoreError for any other."""
+    if not path.exists():
+        return
+    with closing(open_reader(path, Store())) as connection:
+        row = connection.execute("select cluster_id from progress").fetchone()
+    if row and row[0] is not None and not str(row[0]).startswith(CLUSTER):
+        raise StoreError(f"{path} is not a file of the demo: it was fed from cluster {row[0]}", "Choose another: tidemark demo --file FILE")
+    for file in (path, Path(f"{path}.wal")):
+        file.unlink(missing_ok=True)
+
+
+def work(path: Path, messages: Messages, batch_messages: int, now: datetime, console: Console) -> Work:
+    """Send all messages through broker and worker into a new file at `path`, with a progress bar on a terminal.
+
+    Raises Stopped where a signal came first, Fatal and Unavailable as `tidemark run` does.
+    """
+    topics = {stream: stream.value for stream in Stream if stream in set(messages.streams)}
+    stop = Stop()
+    with TemporaryDirectory() as directory, closing(Broker()) as broker, _progress(console, len(messages)) as progress:
+        settings = Settings(
+            store=Store(path=path),
+            kafka=Kafka(bootstrap_servers=broker.bootstrap_servers, topics=topics, dlq_suffix=""),
+            registry=Registry(files=_schema_files(Path(directory))),
+            batch=Batch(max_messages=batch_messages),
+        )
+        producer = PacedProducer(broker, topics, messages)
+        watch = _Watch(Work(settings), producer, stop, progress)
+        with closing(producer), signals_handled(stop):
+            producer.start()
+            run_worker(settings, stop, clock=Clock(lambda: now, time.monotonic), observers=[watch], with_servers=False)
+    if watch.work.messages < len(messages):
+        raise Stopped(
+            f"the demo was stopped after {watch.work.messages:,} of {len(messages):,} messages",
+            f"What was committed is in {path}. The next demo starts afresh.",
+        )
+    return watch.work
+
+
+class _Watch(Observer):
+    """Tells the producer what was committed, shows it, and ends the worker when all is."""
+
+    def __init__(self, work: Work, producer: PacedProducer, stop: Stop, progress: Progress) -> None:
+        self.work = work
+        self._producer = producer
+        self._stop = stop
+        self._progress = progress
+        self._began = time.monotonic()
+
+    def committed(self, batch: EventBatch, result: StepResult, seconds: float) -> None:
+        if not result.is_empty:
+            self._producer.committed(batch.messages.position)
+            self._add(batch, result)
+
+    def ticked(self) -> None:
+        if self._producer.is_read():
+            self._stop.event.set()
+
+    def _add(self, batch: EventBatch, result: StepResult) -> None:
+        work = self.work
+        work.messages += len(batch.messages)
+        work.seconds = time.monotonic() - self._began
+        work.commits += 1
+        work.closed_days += len(result.closed_days)
+        work.remerges += len(result.changed_days)
+        if result.watermark.value is not None:
+            work.watermark = EPOCH + timedelta(microseconds=result.watermark.value)
+        self._progress.update(
+            self._progress.task_ids[0],
+            completed=work.messages,
+            rate=work.messages / work.seconds,
+            watermark=work.watermark.date() if work.watermark else "not yet",
+            closed=work.closed_days,
+            remerges=work.remerges,
+        )
+
+
+def _progress(console: Console, total: int) -> Progress:
+    """A live bar on a terminal; nothing in a pipe."""
+    text = "{task.completed:>7,} · {task.fields[rate]:>6,.0f}/s · at {task.fields[watermark]} · closed {task.fields[closed]:>2} · re-merged {task.fields[remerges]:>4}"
+    progress = Progress(BarColumn(bar_width=None), TextColumn(text), console=console, expand=True, transient=True, disable=not console.is_terminal)
+    progress.add_task("", total=total, rate=0.0, watermark="", closed=0, remerges=0)
+    return progress
+
+
+def _schema_files(directory: Path) -> dict[str, Path]:
+    """The writer schemas as files, by schema id: the worker has no registry here."""
+    files = {}
+    for number, schema in writer_schemas().items():
+        files[str(number)] = directory / f"{number}.avsc"
+        files[str(number)].write_text(json.dumps(schema))
+    return files
