@@ -18,10 +18,7 @@ from tests.support.oracle_sql import selected
 from tests.support.reference import Reference, Row, differences
 from tests.support.streams import STREAMS, random_options, random_stream
 from worker.config import Settings
-from worker.decode import Decoder
-from worker.decode.calendar import ReportingZone
-from worker.decode.framing import SchemaRef
-from worker.decode.schemas import Unknown
+from worker.decode import Decoder, FileSchemas, ReportingZone
 from worker.errors import StoreError
 from worker.events import EventBatch
 from worker.pipeline import Pipeline
@@ -34,12 +31,12 @@ FAULTS = ("none",) * 6 + ("disk", "kill")
 STATEMENTS = 120  # a commit has about so many
 
 
-class WriterSchemas:
-    """A worker.decode.schemas.SchemaSource of the simulation's writers."""
-
-    def text(self, ref: SchemaRef) -> str | Unknown:
-        schema = WRITER_SCHEMAS.get(ref if isinstance(ref, int) else str(ref))
-        return json.dumps(schema) if schema else Unknown(f"schema {ref} is not known")
+def writer_schemas(directory: Path) -> FileSchemas:
+    """The simulation's writer schemas, as files."""
+    files = {str(ref): directory / f"{ref}.avsc" for ref in WRITER_SCHEMAS}
+    for ref, schema in WRITER_SCHEMAS.items():
+        files[str(ref)].write_text(json.dumps(schema))
+    return FileSchemas(files)
 
 
 class Simulation:
@@ -52,6 +49,7 @@ class Simulation:
         produced = random_stream(seed, options)
         self.log = SimulatedLog(produced, self.random)
         self.now = produced[0].arrived_at
+        self.schemas = writer_schemas(directory)
         self.file = directory / "0.duckdb"
         self.is_switching = self.random.random() < 0.4
         self.settings = self._settings(options.time_zone, has_retention=not self.is_switching and self.random.random() < 0.7)
@@ -114,7 +112,7 @@ class Simulation:
     def _open(self) -> None:
         self.store = Store(self.settings, self.now)
         zone = ReportingZone(self.settings.time.reporting_time_zone)
-        decoder = Decoder(WriterSchemas(), zone, self.settings.time.future_guard, self.log.topics())
+        decoder = Decoder(self.schemas, zone, self.settings.time.future_guard, self.log.topics())
         self.pipeline = Pipeline(self.log, decoder, self.store, self.settings)
         self.pipeline.start(self._tick)
 
