@@ -1,9 +1,9 @@
 """Day and hour of an instant in the reporting time zone, for whole columns at once."""
 
 from bisect import bisect_left
-from zoneinfo import ZoneInfo
-
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,7 @@ class ReportingZone:
         return self._offsets[np.maximum(period, 0)]
 
 
+@cache  # 44,000 questions to the calendar
 def _periods(zone: ZoneInfo) -> tuple[list[int], list[int]]:
     """Since which instant the zone is how far ahead of UTC, both in micros. No zone changes twice within a day."""
 
