@@ -23,8 +23,8 @@ test: $(DEV)  ## all tests that need nothing outside this process (under 3 minut
 test-kafka: $(DEV)  ## tests on a real Kafka and registry: TIDEMARK_TEST_KAFKA, Docker, or jars (Java 17, Maven)
 	@$(PYTEST) -m kafka
 
-bench: $(DEV)  ## messages per second of the whole path, and of each stage, on a real Kafka
-	@$(PYTEST) -m bench --capture no
+bench: $(DEV)  ## messages per second of the whole path, and of each stage, on a real Kafka (ARGS="--help" tells more)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 check: lint types test  ## what must pass before a commit
 
