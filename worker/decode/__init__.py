@@ -2,6 +2,6 @@
 
 from worker.decode.calendar import ReportingZone
 from worker.decode.decoder import Decoder
-from worker.decode.schemas import FileSchemas, SchemaSource, Unknown
+from worker.decode.schemas import FileSchemas, NoSchema, SchemaSource
 
-__all__ = ["Decoder", "FileSchemas", "ReportingZone", "SchemaSource", "Unknown"]
+__all__ = ["Decoder", "FileSchemas", "NoSchema", "ReportingZone", "SchemaSource"]

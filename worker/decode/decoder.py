@@ -14,10 +14,10 @@ from worker.decode.cursor import Ints
 from worker.decode.derive import derived
 from worker.decode.framing import Bodies, unframe
 from worker.decode.plan import arrow_schema
-from worker.decode.readings import READERS, Reading, Readings, Refusal
+from worker.decode.readings import READERS, Reading, Readings
 from worker.decode.reasons import Reason
 from worker.decode.reread import Malformed
-from worker.decode.schemas import SchemaSource
+from worker.decode.schemas import NoSchema, SchemaSource
 from worker.decode.validate import faults
 from worker.events import EVENT_SCHEMAS, TOMBSTONES, EventBatch, Message, MessageBatch, Rejected, Stream
 
@@ -59,7 +59,9 @@ class Decoder:
             messages=batch,
             events={stream: pa.concat_batches(parts.events) for stream, parts in streams.items() if parts.events},
             tombstones={stream: pa.concat_batches(parts.tombstones) for stream, parts in streams.items() if parts.tombstones},
-            rejected=[self._rejected(stream, batch.messages[stream], r) for stream, parts in streams.items() for r in sorted(parts.rejected)],
+            rejected=[
+                self._rejected(stream, batch.messages[stream], r) for stream, parts in streams.items() for r in sorted(parts.rejected)
+            ],
         )
 
     def _rejected(self, stream: Stream, messages: Sequence[Message], rejection: "_Rejection") -> Rejected:
@@ -124,7 +126,7 @@ class _Stream:
         read: list[tuple[Ints, pa.RecordBatch]] = []
         for bodies in frames.bodies:
             reading = self._readings.of(self._stream, bodies.ref)
-            if isinstance(reading, Refusal):
+            if isinstance(reading, NoSchema):
                 for row in bodies.rows:
                     self._reject(seq[row], reading.reason, f"schema {bodies.ref}: {reading.detail}")
             else:

@@ -15,6 +15,7 @@ SchemaRef: TypeAlias = int | UUID
 SCHEMA_HEADER = "__value_schema_id"
 _ID_SIZE, _GUID_SIZE = 5, 17  # magic byte 0 and four bytes; magic byte 1 and sixteen
 
+
 @dataclass(frozen=True, slots=True)
 class Bodies:
     """Messages of one writer schema: their rows, ascending, and the bounds of their Avro bodies in the buffer."""

@@ -6,7 +6,22 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from worker.decode.avro import MICROS, NO_DEFAULT, NULL, Array, Enum, Field, Primitive, Record, Type, Union, describe, matches, source_of, unqualified
+from worker.decode.avro import (
+    MICROS,
+    NO_DEFAULT,
+    NULL,
+    Array,
+    Enum,
+    Field,
+    Primitive,
+    Record,
+    Type,
+    Union,
+    describe,
+    matches,
+    source_of,
+    unqualified,
+)
 
 
 class Unresolvable(Exception):
@@ -157,4 +172,3 @@ def _column(field: Field) -> Column:
         case _:
             raise AssertionError(f"{field.name}: a reader has no fields of this type")
     return Column(field.name, arrow, nullable, field.default)
-

@@ -9,7 +9,7 @@ from worker.decode.framing import SchemaRef
 from worker.decode.plan import NotColumnar, RecordPlan, Unresolvable, resolve
 from worker.decode.reasons import Reason
 from worker.decode.reread import Rereader
-from worker.decode.schemas import SchemaSource, Unknown
+from worker.decode.schemas import NoSchema, SchemaSource
 from worker.events import Stream
 from worker.resources import schema_path
 
@@ -26,28 +26,20 @@ class Reading:
     rereader: Rereader
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why no message of a writer schema can be an event."""
-
-    reason: Reason
-    detail: str
-
-
 class Readings:
-    """Readings by stream and schema ref, from a source of schemas."""
+    """Readings by stream and ref, from a source of schemas."""
 
     def __init__(self, schemas: SchemaSource) -> None:
         self._schemas = schemas
-        self._kept: dict[tuple[Stream, SchemaRef], Reading | Refusal] = {}
+        self._kept: dict[tuple[Stream, SchemaRef], Reading | NoSchema] = {}
 
-    def of(self, stream: Stream, ref: SchemaRef) -> Reading | Refusal:
+    def of(self, stream: Stream, ref: SchemaRef) -> Reading | NoSchema:
         """Raises what SchemaSource.text raises."""
         reading = self._kept.get((stream, ref))
         if reading is None:
             text = self._schemas.text(ref)
-            if isinstance(text, Unknown):
-                return Refusal(Reason.UNKNOWN_SCHEMA, text.detail)  # not kept: it may be registered later
+            if isinstance(text, NoSchema):
+                return text  # not kept: it may be registered later
             reading = _compiled(text, READERS[stream])
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
@@ -55,14 +47,14 @@ class Readings:
         return reading
 
 
-def _compiled(text: str, reader: avro.Record) -> Reading | Refusal:
+def _compiled(text: str, reader: avro.Record) -> Reading | NoSchema:
     try:
         writer = avro.parse(text)
         plan = resolve(writer, reader)
     except avro.SchemaRefused as error:
-        return Refusal(Reason.REFUSED_SCHEMA, str(error))
+        return NoSchema(Reason.REFUSED_SCHEMA, str(error))
     except Unresolvable as error:
-        return Refusal(Reason.WRONG_SCHEMA, str(error))
+        return NoSchema(Reason.WRONG_SCHEMA, str(error))
     except NotColumnar:
         return Reading(None, Rereader(writer, reader))
     return Reading(plan, Rereader(writer, reader))

@@ -7,18 +7,20 @@ from typing import Protocol
 from uuid import UUID
 
 from worker.decode.framing import SchemaRef
+from worker.decode.reasons import Reason
 from worker.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
-    """There is no usable schema under a ref; the message is rejected."""
+class NoSchema:
+    """Why there is no usable schema under a ref; its messages are rejected."""
 
+    reason: Reason
     detail: str
 
 
 class SchemaSource(Protocol):
-    def text(self, ref: SchemaRef) -> str | Unknown:
+    def text(self, ref: SchemaRef) -> str | NoSchema:
         """The JSON text of the writer schema under an id or a GUID.
 
         Raises Unavailable while the source is away (call again later) and Fatal when it refuses us.
@@ -42,8 +44,11 @@ class FileSchemas:
         if faults:
             raise ConfigError("\n".join(faults), "Name readable .avsc files by the ids that the messages carry, or set registry.url.")
 
-    def text(self, ref: SchemaRef) -> str | Unknown:
-        return self._texts.get(ref) or Unknown(f"schema {ref} is not among registry.files ({', '.join(map(str, self._texts)) or 'none'})")
+    def text(self, ref: SchemaRef) -> str | NoSchema:
+        """See SchemaSource.text; files are never away."""
+        return self._texts.get(ref) or NoSchema(
+            Reason.UNKNOWN_SCHEMA, f"not among registry.files ({', '.join(map(str, self._texts)) or 'none'})"
+        )
 
 
 def _ref(name: str) -> SchemaRef:

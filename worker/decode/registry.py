@@ -1,0 +1,149 @@
+"""Writer schemas from a registry that speaks the Confluent API."""
+
+import json
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import tenacity
+
+from worker.config import Registry
+from worker.decode.avro import MAX_TEXT
+from worker.decode.framing import SchemaRef
+from worker.decode.reasons import Reason
+from worker.decode.schemas import FileSchemas, NoSchema, SchemaSource
+from worker.errors import ConfigError, Fatal, Unavailable
+
+ATTEMPTS = 4  # at one look-up, before the caller is told that the registry is away
+UNKNOWN_SECONDS = 30.0  # for so long an unknown schema is not asked for again
+MAX_UNKNOWN = 500  # of these in that time; then unknown ones are not asked for at all
+MAX_ID = (1 << 31) - 1  # ids are Java ints
+
+MAX_BODY = 4 * MAX_TEXT  # bytes of an answer
+
+_AWAY = frozenset([408, 425, 429, 500, 502, 503, 504])
+_REFUSED = frozenset([401, 403, 407])
+
+
+def schema_source(settings: Registry) -> SchemaSource:
+    """The source that the settings name: a registry where there is a url, else files. Raises ConfigError."""
+    return RegistrySchemas(settings) if settings.url is not None else FileSchemas(settings.files)
+
+
+class RegistrySchemas:
+    """Look-ups in a registry, a few attempts each. What is not there is remembered for a while, lest a bad topic hammer the registry."""
+
+    def __init__(
+        self,
+        settings: Registry,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """`transport` stands in for the network in tests. Raises ConfigError."""
+        assert settings.url is not None
+        self._url = settings.url.rstrip("/")
+        self._client = _client(settings, transport)
+        self._monotonic = monotonic
+        self._missing: dict[SchemaRef, tuple[float, NoSchema]] = {}  # until when; in order of that
+        self._attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Unavailable),
+            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            wait=tenacity.wait_exponential_jitter(initial=0.1, max=2, jitter=0.2),
+            sleep=sleep,
+            reraise=True,
+        )
+
+    def text(self, ref: SchemaRef) -> str | NoSchema:
+        """See SchemaSource.text."""
+        if isinstance(ref, int) and ref > MAX_ID:
+            return NoSchema(Reason.UNKNOWN_SCHEMA, "no registry gives such an id")
+        self._forget()
+        if ref in self._missing:
+            return self._missing[ref][1]
+        if len(self._missing) >= MAX_UNKNOWN:
+            return NoSchema(Reason.UNKNOWN_SCHEMA, f"not asked for: {MAX_UNKNOWN:,} unknown schemas within {UNKNOWN_SECONDS:.0f} s")
+        found = self._attempts(self._look_up, ref)
+        if isinstance(found, NoSchema):
+            self._missing[ref] = self._monotonic() + UNKNOWN_SECONDS, found
+        return found
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _forget(self) -> None:
+        now = self._monotonic()
+        while self._missing and next(iter(self._missing.values()))[0] <= now:
+            del self._missing[next(iter(self._missing))]
+
+    def _look_up(self, ref: SchemaRef) -> str | NoSchema:
+        path = f"/schemas/{'ids' if isinstance(ref, int) else 'guids'}/{ref}"
+        try:
+            with self._client.stream("GET", self._url + path) as response:
+                body = _body(response)
+        except httpx.RequestError as error:
+            raise Unavailable(f"the schema registry at {self._url} is away: {error or type(error).__name__}", _REMEDY) from error
+        if response.status_code in _AWAY:
+            raise Unavailable(f"the schema registry at {self._url} answers {response.status_code} to {path}", _REMEDY)
+        if response.status_code in _REFUSED:
+            raise Fatal(
+                f"the schema registry at {self._url} refuses us: {response.status_code} to {path}",
+                "Check registry.username, password, token.",
+            )
+        if body is None:
+            return NoSchema(Reason.REFUSED_SCHEMA, f"more than {MAX_BODY:,} bytes")
+        answer = _json(body)
+        if response.status_code == 404 and ("error_code" in answer or not isinstance(ref, int)):  # not all registries know GUIDs
+            return NoSchema(Reason.UNKNOWN_SCHEMA, "not in the registry")
+        if response.status_code != 200 or not isinstance(answer.get("schema"), str):
+            what = f"{self._url} answers {response.status_code} to {path}, not as a schema registry does"
+            raise Fatal(what, "Check registry.url: it is the base of the Confluent API, before /schemas.")
+        return _usable(answer)
+
+
+_REMEDY = "It is asked again until it answers."
+
+
+def _client(settings: Registry, transport: httpx.BaseTransport | None) -> httpx.Client:
+    password, token = settings.revealed_password(), settings.revealed_token()
+    try:
+        verify = ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(f"registry.ca_file: {settings.ca_file}: {error}", "Name a readable file of PEM certificates.") from None
+    return httpx.Client(
+        auth=httpx.BasicAuth(settings.username, password) if settings.username and password else None,
+        headers={"Accept": "application/vnd.schemaregistry.v1+json, application/json"}
+        | ({"Authorization": f"Bearer {token}"} if token else {}),
+        timeout=settings.timeout.total_seconds(),
+        verify=verify,
+        transport=transport,
+    )
+
+
+def _body(response: httpx.Response) -> bytes | None:
+    """The answer's bytes, None where there are too many."""
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > MAX_BODY:
+            return None
+    return bytes(body)
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    """The answer's object; empty where it is none."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _usable(answer: dict[str, Any]) -> str | NoSchema:
+    if answer.get("schemaType", "AVRO") != "AVRO":
+        return NoSchema(Reason.REFUSED_SCHEMA, f"its type is {answer['schemaType']}, not AVRO")
+    if answer.get("references"):
+        return NoSchema(Reason.REFUSED_SCHEMA, "it refers to other schemas, which is not supported: register it written out")
+    return str(answer["schema"])
