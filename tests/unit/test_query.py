@@ -119,7 +119,7 @@ def test_a_worker_that_writes_is_not_written_to_nor_blocked(tmp_path: Path) -> N
 
 
 def test_an_instance_that_is_not_locked_down_is_never_queried() -> None:
-    with duckdb.connect() as connection, pytest.raises(AssertionError, match="locked down"):
+    with duckdb.connect() as connection, pytest.raises(RuntimeError, match="locked down"):
         run_query(connection, "select 1", LIMITS)
 
 

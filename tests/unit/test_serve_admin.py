@@ -169,6 +169,27 @@ def test_a_worker_that_does_not_answer_is_not_waited_for_for_ever(path: Path) ->
             ask(path, "echo", seconds=0.05)
 
 
+@pytest.mark.parametrize(
+    ("answer", "message"), [(b"HTTP/1.1 400 \r\n", "is no tidemark worker"), (b'{"rows": tr', "hung up"), (b"", "hung up")]
+)
+def test_a_strange_answer_is_said_to_be_one(path: Path, answer: bytes, message: str) -> None:
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.bind(str(path))
+        stranger.listen()
+
+        def reply() -> None:
+            connection, _ = stranger.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=reply, daemon=True)
+        thread.start()
+        with pytest.raises(TidemarkError, match=message):
+            ask(path, "echo")
+        thread.join()
+
+
 def test_the_socket_of_a_killed_worker_is_replaced(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as killed:
         killed.bind(str(path))

@@ -15,6 +15,8 @@ from rich.text import Text
 from worker import log
 from worker.config import Loaded, Settings, read
 
+_WIDEST = 100_000  # columns; tables are as wide as their content, a terminal wraps them
+
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
 
@@ -37,15 +39,14 @@ class Sources:
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "", right: Iterable[str] = ()) -> None:
-    """A table on standard output; as wide as it must be where that is no terminal. right: columns that hold numbers."""
+    """A table on standard output, as wide as it must be: nothing is cut. right: columns that hold numbers."""
     numbers = set(right)
     table = Table(title=title or None, title_justify="left")
     for column in columns:
         table.add_column(Text(column), justify="right" if column in numbers else "left")
     for row in rows:
         table.add_row(*(Text(shown(value)) for value in row))
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 100_000, crop=console.is_terminal)
+    Console(width=_WIDEST).print(table)
 
 
 def print_json_lines(rows: Iterable[Mapping[str, Any]]) -> None:

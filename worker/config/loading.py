@@ -16,10 +16,10 @@ from pydantic_core import ErrorDetails
 from worker.config.settings import Fault, Inconsistent, Section, Settings, did_you_mean
 from worker.errors import ConfigError
 
-REMEDY = "Every setting is listed in docs/configuration.md; `tidemark config show` prints what is in effect and where it comes from."
-DEFAULT_FILE = Path("tidemark.toml")
-PREFIX = "TIDEMARK_"
-CONFIG_VARIABLE = "TIDEMARK_CONFIG"
+_REMEDY = "Every setting is listed in docs/configuration.md; `tidemark config show` prints what is in effect and where it comes from."
+_DEFAULT_FILE = Path("tidemark.toml")
+_PREFIX = "TIDEMARK_"
+_CONFIG_VARIABLE = "TIDEMARK_CONFIG"
 
 # Not settings: the test suite's own, and what Kubernetes sets in every pod beside a service named tidemark.
 _FOREIGN = re.compile(r"TIDEMARK_(TEST_\w+|(\w+_)?SERVICE_(HOST|PORT)(_\w+)?|(\w+_)?PORT_\d+_(TCP|UDP)(_(ADDR|PORT|PROTO))?)")
@@ -105,7 +105,7 @@ def read(
     faults += [_with_place(fault, entries) for fault in found]
     if faults or settings is None:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise ConfigError(f"{count} in the configuration:\n" + "\n".join(f"  {fault}" for fault in faults), REMEDY)
+        raise ConfigError(f"{count} in the configuration:\n" + "\n".join(f"  {fault}" for fault in faults), _REMEDY)
     return Loaded(settings, {entry.key: (entry.origin, entry.place) for entry in entries})
 
 
@@ -149,7 +149,7 @@ def _tree(entries: Iterable[_Entry]) -> dict[str, Any]:
         for section in sections:
             place = place.setdefault(section, {})
         if setting == entry.key:
-            place[name] = entry.value
+            place[name] = dict(entry.value) if isinstance(entry.value, Mapping) else entry.value
         else:
             place.setdefault(name, {} if entry.origin is SettingOrigin.FILE else dict(FIELDS[setting].get_default()))
             place[name][entry.key.removeprefix(setting + ".")] = entry.value
@@ -157,8 +157,8 @@ def _tree(entries: Iterable[_Entry]) -> dict[str, Any]:
 
 
 def _from_file(path: Path | None, environment: Mapping[str, str]) -> Iterator[_Entry | str]:
-    named = path or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
-    file = named or DEFAULT_FILE
+    named = path or (Path(environment[_CONFIG_VARIABLE]) if environment.get(_CONFIG_VARIABLE) else None)
+    file = named or _DEFAULT_FILE
     if named is None and not file.exists():
         return
     try:
@@ -182,19 +182,19 @@ def _leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[_Entry | str]:
     for name, value in sorted(environment.items()):
-        if name.startswith(PREFIX) and name != CONFIG_VARIABLE and not _FOREIGN.fullmatch(name) and not _SERVICE_URL.match(value):
+        if name.startswith(_PREFIX) and name != _CONFIG_VARIABLE and not _FOREIGN.fullmatch(name) and not _SERVICE_URL.match(value):
             yield _entry(_key_of_variable(name), value, SettingOrigin.ENVIRONMENT, name)
 
 
 def _key_of_variable(name: str) -> str:
-    key = name.removeprefix(PREFIX).lower().replace("__", ".")
+    key = name.removeprefix(_PREFIX).lower().replace("__", ".")
     field = _field_of(key)
     return f"{field}.{key.removeprefix(f'{field}.').replace('_', '.')}" if field in _DOTTED and key != field else key
 
 
 def variable_of(key: str) -> str:
     """The environment variable of a setting."""
-    return PREFIX + key.upper().replace(".", "__")
+    return _PREFIX + key.upper().replace(".", "__")
 
 
 def _from_flags(overrides: Mapping[str, Any]) -> Iterator[_Entry | str]:

@@ -19,7 +19,7 @@ from worker.tables import TABLES
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _SERVER = re.compile(r"([\w.-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})")
-_SECRET_OPTION = re.compile(r"password|passphrase|secret|key\.pem$|private\.key")
+_SECRET_OPTION = re.compile(r"password|passphrase|secret|oauthbearer\.config$|key\.pem$|private\.key")
 
 # librdkafka settings that the worker's promises rest on, or that have a setting of their own: not to be passed through.
 _OWN_OPTIONS = {
@@ -32,6 +32,10 @@ _OWN_OPTIONS = {
     "auto.offset.reset": None,
     "isolation.level": None,
     "enable.partition.eof": None,
+    "check.crcs": None,
+    "enable.idempotence": None,
+    "acks": None,
+    "request.required.acks": None,
 }
 
 

@@ -101,7 +101,10 @@ def _read_answer(answer: Any, path: Path) -> Any:
     line = answer.readline()
     if not line.endswith(b"\n"):
         raise Unavailable(f"{path}: the worker hung up", "Look at its log.")
-    head = json.loads(line)
+    try:
+        head = json.loads(line)
+    except ValueError:
+        raise StoreError(f"{path}: what answers there is no tidemark worker", "Set serve.admin_socket as the worker has it.") from None
     if error := head.get("error"):
         kind = {ExitCode.UNAVAILABLE: Unavailable, ExitCode.STORE: StoreError}.get(error["exit_code"], TidemarkError)
         raised = kind(error["message"], error["remedy"])
