@@ -97,7 +97,7 @@ class Pipeline:
                     closed_before=before.watermark.closed_before,
                     sealed_before=before.sealed_before,
                 )
-                tx.keep_rejected(batch.rejected, self._identity, to_dead_letters=bool(self._settings.kafka.dlq_suffix))
+                tx.keep_rejected(batch.rejected, self._identity, to_dlq=bool(self._settings.kafka.dlq_suffix))
                 tx.keep_expired(merged.expired, batch.messages, self._identity)
                 tx.record_days(before.watermark, merged.changed_days)
                 closed = tx.close_days(watermark)

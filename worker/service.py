@@ -6,8 +6,9 @@ from contextlib import ExitStack, closing
 import structlog
 
 from worker import __version__
-from worker.config import Registry, Settings
-from worker.decode import Decoder, FileSchemas, ReportingZone, SchemaSource
+from worker.config import Settings
+from worker.decode import Decoder, ReportingZone
+from worker.decode.registry import schema_source
 from worker.errors import Unavailable
 from worker.events import EventBatch
 from worker.metrics import Metrics
@@ -15,7 +16,8 @@ from worker.pipeline import Pipeline, StepResult
 from worker.run import SYSTEM_CLOCK, Clock, Observer, Stop, run
 from worker.serve.admin import AdminServer
 from worker.serve.http import HttpServer
-from worker.serve.query import Limits, run_query
+from worker.serve.operations import reading_operations
+from worker.serve.query import Limits
 from worker.serve.status import StatusBoard
 from worker.source.kafka import KafkaSource
 from worker.source.losses import Acceptances
@@ -48,11 +50,6 @@ class _Several(Observer):
             observer.reading()
 
 
-def schemas_of(settings: Registry) -> SchemaSource:
-    """Where writer schemas come from: the registry if there is one, else the files. Raises ConfigError."""
-    return FileSchemas(settings.files)
-
-
 def run_worker(
     settings: Settings,
     stop: Stop,
@@ -67,7 +64,7 @@ def run_worker(
     with ExitStack() as stack:
         source = stack.enter_context(closing(KafkaSource(settings.kafka, accept)))
         decoder = Decoder(
-            schemas_of(settings.registry), ReportingZone(settings.time.reporting_time_zone), settings.time.future_guard, source.topics()
+            schema_source(settings.registry), ReportingZone(settings.time.reporting_time_zone), settings.time.future_guard, source.topics()
         )
         store = stack.enter_context(closing(Store(settings, clock.now())))
         if store.switched:
@@ -76,17 +73,9 @@ def run_worker(
         metrics = Metrics()
         telemetry = stack.enter_context(closing(Telemetry(metrics, board, store, source, decoder, clock)))
         if with_servers:
-            stack.enter_context(AdminServer(settings.admin_socket, _operations(settings, store, board)))
+            stack.enter_context(AdminServer(settings.admin_socket, reading_operations(store.cursor, board, Limits.of(settings.serve))))
             http = stack.enter_context(HttpServer(settings.serve, metrics.registry, board))
             log.info("worker_started", version=__version__, file=str(store.path), url=http.url)
         pipeline = Pipeline(source, decoder, store, settings)
         run(pipeline, source, clock=clock, observer=_Several([telemetry, *observers]), stop=stop, exit_at_end=exit_at_end)
         log.info("worker_stopped", commit_id=pipeline.state.commit_id)
-
-
-def _operations(settings: Settings, store: Store, board: StatusBoard):  # type: ignore[no-untyped-def]
-    limits = Limits.of(settings.serve)
-    return {
-        "query": lambda arguments: run_query(store.cursor(), arguments["sql"], limits),
-        "status": lambda _: board.status().as_json(),
-    }

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -36,7 +37,7 @@ class Telemetry(Observer):
         self._clock = clock
         self._counted: dict[tuple[Stream, DecoderName], int] = {}
         self._snapshot_at = -_SNAPSHOT_SECONDS
-        self._status = status_of_file(store.cursor(), store.path)
+        self._status = _status_of(store)
         self._log_ends: dict[Any, int] = {}
         self._waiting: Unavailable | None = None
         self._state = SourceState.STARTING
@@ -120,7 +121,7 @@ class Telemetry(Observer):
     def _publish(self) -> None:
         """A new snapshot for /status and `tidemark status`, and the gauges that are read from the file."""
         self._snapshot_at = self._clock.tick()
-        self._status = status_of_file(self._store.cursor(), self._store.path)
+        self._status = _status_of(self._store)
         self._set_lag(self._status.watermark)
         self._set_gauges(self._status)
         now = self._clock.now()
@@ -173,6 +174,11 @@ class Telemetry(Observer):
         self._board.publish(
             self._board.status().model_copy(update={"state": self._state, "message": message, "not_ready": (message,) if message else ()})
         )
+
+
+def _status_of(store: Store) -> Status:
+    with closing(store.cursor()) as cursor:
+        return status_of_file(cursor, store.path)
 
 
 def _stage_seconds(seconds: Mapping[str, tuple[float, float]]) -> dict[str, float]:

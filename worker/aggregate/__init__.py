@@ -117,7 +117,7 @@ def _without_expired(
 def _merge_touchpoints(tx: Transaction, rows: pa.RecordBatch, membership: Membership, accounting: Accounting) -> tuple[Days, Hashes]:
     """Store the touchpoints that are new, as batch_touchpoint too; returns their days and ids for Membership."""
     ids = touchpoint_hashes(rows["event_uuid"])
-    days = rows["day"].cast(pa.int32()).to_numpy(zero_copy_only=False)
+    days = _epoch_days(rows)
     candidates = membership.maybe(days, ids) | repeated(ids)
     if candidates.any():
         tx.stage("candidate_touchpoint", rows.filter(pa.array(candidates)))
@@ -172,7 +172,7 @@ def _merge_tombstones(tx: Transaction, batch: EventBatch, stream: Stream, accoun
         tx.run("batch/version_outcome")
         _account_versions(tx, stream, rows.num_rows, accounting)
         tx.run("daily/tombstone", stream=stream.value)
-    return rows.num_rows
+    return int(rows.num_rows)
 
 
 def _account_versions(tx: Transaction, stream: Stream, read: int, accounting: Accounting) -> None:
@@ -195,6 +195,11 @@ def _before(rows: pa.RecordBatch, day: date | None) -> int:
     if day is None or not rows.num_rows:
         return 0
     return int(np.count_nonzero(rows["day"].cast(pa.int32()).to_numpy(zero_copy_only=False) < day.toordinal() - _EPOCH))
+
+
+def _epoch_days(rows: pa.RecordBatch) -> Days:
+    days: Days = rows["day"].cast(pa.int32()).to_numpy(zero_copy_only=False)
+    return days
 
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:

@@ -25,8 +25,8 @@ def run(
         bool, typer.Option("--accept-replaced-cluster", help="This is another cluster: read all topics from their beginning.")
     ] = False,
 ) -> None:
-    """Read the topics and keep the tables until SIGTERM or Ctrl-C: what was read is then committed. A second signal aborts; nothing is lost."""
-    settings = context.ensure_object(Sources).settings()
+    """Read the topics and keep the tables until SIGTERM or Ctrl-C: what was read is then committed. A second one aborts, losing nothing."""
+    settings = context.ensure_object(Sources).read(check_files=True).settings
     accept = Acceptances(frozenset(accept_replaced_topic or ()), frozenset(accept_lost_offsets or ()), accept_replaced_cluster)
     stop = Stop()
     with signals_handled(stop):

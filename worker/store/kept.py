@@ -27,7 +27,7 @@ _REJECTED = pa.schema([*_MESSAGE, ("stage", pa.string()), ("reason", pa.string()
 _EXPIRED = pa.schema([*_MESSAGE, ("day", pa.date32())])
 
 
-def rejected_rows(rejected: Sequence[Rejected], identity: Identity, *, to_dead_letters: bool) -> pa.Table:
+def rejected_rows(rejected: Sequence[Rejected], identity: Identity, *, to_dlq: bool) -> pa.Table:
     """The rows of table rejected, less ingested_at."""
     rows = [
         {
@@ -45,7 +45,7 @@ def rejected_rows(rejected: Sequence[Rejected], identity: Identity, *, to_dead_l
             "stage": r.stage.value,
             "reason": str(r.reason),
             "detail": r.detail,
-            "is_pending": to_dead_letters,
+            "is_pending": to_dlq,
         }
         for r in rejected
     ]

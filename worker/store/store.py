@@ -65,10 +65,10 @@ class Transaction:
             for (day,) in self._connection.execute(f"select distinct day from {table} where day < $before", {"before": before}).fetchall()
         ]
 
-    def keep_rejected(self, rejected: Sequence[Rejected], identity: Identity, *, to_dead_letters: bool) -> None:
-        """Keep messages that could not become events, with their bytes; `to_dead_letters`: they also go to the dead-letter topic."""
+    def keep_rejected(self, rejected: Sequence[Rejected], identity: Identity, *, to_dlq: bool) -> None:
+        """Keep messages that could not become events, with their bytes; `to_dlq`: they also go to the dead-letter topic."""
         if rejected:
-            self.stage("batch_rejected", kept.rejected_rows(rejected, identity, to_dead_letters=to_dead_letters))
+            self.stage("batch_rejected", kept.rejected_rows(rejected, identity, to_dlq=to_dlq))
             self.run("state/rejected")
 
     def keep_expired(self, expired: Mapping[Stream, Sequence[tuple[int, date]]], batch: MessageBatch, identity: Identity) -> None:
@@ -194,7 +194,7 @@ class Store:
             raise PositionConflict(
                 f"{self.path}: commit {commit_id} was to save {wrong or 'the position'}, the file has commit {saved[0][4]} and "
                 f"{ {p: found.get(p) for p in wrong} }",
-                "Another writer was there, or the commit was lost. Nothing more is written: run tidemark verify, then start the worker again.",
+                "Another writer was there, or the commit was lost. Nothing more is written. Run tidemark verify, then start again.",
             )
 
     def checkpoint(self) -> None:
