@@ -1,7 +1,7 @@
 -- rejected_reasons: why messages were rejected, with the first of each kind.
--- grain: (stage, reason)   reads: rejected
-select stage, reason, count(*) as messages, min_by(topic || '/' || partition || ' @ ' || "offset", (topic, partition, "offset")) as place,
+-- grain: reason   reads: rejected
+select reason, count(*) as messages, min_by(topic || '/' || partition || ' @ ' || "offset", (topic, partition, "offset")) as place,
        min_by(detail, (topic, partition, "offset")) as detail
 from rejected
-group by stage, reason
+group by reason
 order by messages desc, reason;

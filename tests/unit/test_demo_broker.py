@@ -59,11 +59,11 @@ def test_the_producer_waits_for_the_reader_and_nothing_is_lost(broker: Broker) -
     ]
 
 
-def test_a_stopped_producer_sends_no_more(broker: Broker) -> None:
+def test_a_closed_producer_sends_no_more(broker: Broker) -> None:
     producer = PacedProducer(broker, TOPICS, [Outgoing(Stream.ORDERS, b"k", b"v" * 100_000, 0)] * 100)
     producer.start()
-    producer.stop()
-    producer.stop()
+    producer.close()
+    producer.close()
     consumer = reader(broker)
     assert len(take(consumer, 0.5)) < 100
     consumer.close()
@@ -73,6 +73,6 @@ def test_a_stopped_producer_sends_no_more(broker: Broker) -> None:
 def test_what_stops_the_producer_is_told_to_the_reader(broker: Broker) -> None:
     producer = PacedProducer(broker, TOPICS, [Outgoing(Stream.TOUCHPOINTS, b"k", b"v", 0)])
     producer.start()
-    producer.stop()
+    producer.close()
     with pytest.raises(KeyError, match="touchpoints"):
         producer.is_read()

@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from worker.demo.avro import framed
-from worker.demo.broker import Outgoing
+from worker.demo.broker import Messages, Outgoing
 from worker.demo.delivery import ORDER, writer_schemas
 from worker.demo.orders import Row
 from worker.demo.visits import SECOND
@@ -84,11 +84,11 @@ def purchases(wheel: Path) -> list[Purchase]:
     return sorted(found, key=lambda purchase: purchase.day)
 
 
-def messages(found: Iterable[Purchase]) -> list[Outgoing]:
+def messages(found: Iterable[Purchase]) -> Messages:
     """Each purchase as a completed order at noon UTC, as schema id ORDER writes it."""
     encode = framed(ORDER, writer_schemas()[ORDER])
     numbers: Counter[str] = Counter()
-    sent = []
+    sent = Messages()
     for purchase in found:
         numbers[purchase.customer_id] += 1
         order_id = f"{purchase.customer_id}-{numbers[purchase.customer_id]}"

@@ -24,7 +24,6 @@ from worker.run import Clock, Observer, Stop, signals_handled
 from worker.service import run_worker
 from worker.store.reader import open_reader
 
-
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -96,7 +95,7 @@ class _Watch(Observer):
         self._progress = progress
         self._began = time.monotonic()
 
-    def committed(self, batch: EventBatch, result: StepResult, seconds: float) -> None:
+    def committed(self, batch: EventBatch, result: StepResult, _seconds: float) -> None:
         if not result.is_empty:
             self._producer.committed(batch.messages.position)
             self._add(batch, result)
@@ -118,17 +117,17 @@ class _Watch(Observer):
             self._progress.task_ids[0],
             completed=work.messages,
             rate=work.messages / work.seconds,
-            watermark=work.watermark.date() if work.watermark else "not yet",
-            closed=work.closed_days,
-            remerges=work.remerges,
+            watermark=work.watermark.date() if work.watermark else "unknown",
+            tally=f"{work.closed_days} days closed · {work.remerges:,} re-merges",
         )
 
 
 def _progress(console: Console, total: int) -> Progress:
     """A live bar on a terminal; nothing in a pipe."""
-    text = "{task.completed:>7,} · {task.fields[rate]:>6,.0f}/s · at {task.fields[watermark]} · closed {task.fields[closed]:>2} · re-merged {task.fields[remerges]:>4}"
-    progress = Progress(BarColumn(bar_width=None), TextColumn(text), console=console, expand=True, transient=True, disable=not console.is_terminal)
-    progress.add_task("", total=total, rate=0.0, watermark="", closed=0, remerges=0)
+    text = "{task.completed:,} · {task.fields[rate]:,.0f}/s · watermark {task.fields[watermark]} · {task.fields[tally]}"
+    columns = (BarColumn(bar_width=None), TextColumn(text))
+    progress = Progress(*columns, console=console, expand=True, transient=True, disable=not console.is_terminal)
+    progress.add_task("", total=total, rate=0.0, watermark="unknown", tally="")
     return progress
 
 

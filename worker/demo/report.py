@@ -12,7 +12,6 @@ import duckdb
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from worker.demo.cdnow import PUBLISHED, Totals
 from worker.store.sql import run
@@ -21,59 +20,60 @@ from worker.verify import TableResult
 _CURRENCY = "USD"
 _LAST_DAYS = 7
 _REMERGED_DAYS = 8
+_WIDE = 100  # columns of a screen with room to spare
 
 
 def show_days(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
     """The newest days, oldest first."""
-    table = _table(f"The last days, orders in {_CURRENCY}")
-    for name in ("day", "", "orders", "net", "AOV", "customers", "new", "visits", "touchpoints"):
-        table.add_column(name, justify="left" if name in ("day", "") else "right")
-    for day, is_open, revision, orders, net, average, active, new, visits, touchpoints in reversed(
-        _rows(connection, "last_days", currency=_CURRENCY, limit=_LAST_DAYS)
-    ):
-        state = "open" if is_open else f"closed, rev {revision}"
-        table.add_row(str(day), state, _count(orders), _money(net), _money(average), *map(_count, (active, new, visits, touchpoints)))
-    console.print(table)
+    table = _table(
+        console, left=("day", "state"), right=("revision", "orders", "net", "AOV", "customers", "new", "visits", "touch-\npoints")
+    )
+    rows = _rows(connection, "last_days", currency=_CURRENCY, limit=_LAST_DAYS)
+    for day, is_open, revision, orders, net, average, active, new, visits, touchpoints in reversed(rows):
+        money = _money(net), _money(average)
+        table.add_row(
+            str(day),
+            "open" if is_open else "closed",
+            str(revision or ""),
+            _count(orders),
+            *money,
+            *map(_count, (active, new, visits, touchpoints)),
+        )
+    _show(console, f"The last days, with orders in {_CURRENCY}", table)
 
 
 def show_ledger(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
     """The closed days that late events changed, most often changed first, with the sum over all of them."""
     rows = _rows(connection, "remerged_days", currency=_CURRENCY)
-    table = _table("The ledger: closed days that changed, and how", show_footer=True)
-    total = [sum(row[column] for row in rows) for column in range(2, 8)]
-    heads = ("re-merges", "new", "updates", "touchpoints", "orders", "net")
-    table.add_column("day", footer=f"all {len(rows)}")
-    for head, footer in zip(heads, [*map(_signed, total[:-1]), _signed_money(total[-1])], strict=True):
-        table.add_column(head, footer=footer.lstrip("+") if head in heads[:3] else footer, justify="right")
-    table.add_column("from offsets", overflow="ellipsis", no_wrap=True)
-    for day, _revision, commits, new, updates, touchpoints, orders, net, offsets, partitions in rows[:_REMERGED_DAYS]:
-        origin = f"{offsets} +{partitions - 1}" if partitions and partitions > 1 else offsets or "another day's"
-        counts = map(_count, (commits, new, updates))
-        table.add_row(str(day), *counts, _signed(touchpoints), _signed(orders), _signed_money(net), origin)
-    console.print(table)
+    table = _table(
+        console,
+        left=("day",),
+        right=("re-\nmerges", "late\nnew", "up-\ndates", "touch-\npoints", "orders", "net"),
+        last="widest offset range",
+    )
+    for day, commits, new, updates, touchpoints, orders, net, offsets in rows[:_REMERGED_DAYS]:
+        signed = _signed(touchpoints), _signed(orders), _signed_money(net)
+        table.add_row(str(day), *map(_count, (commits, new, updates)), *signed, offsets or "(another day's events)")
+    commits, new, updates, touchpoints, orders, net = (sum(row[column] for row in rows) for column in range(1, 7))
+    signed = _signed(touchpoints), _signed(orders), _signed_money(net)
+    table.add_row(f"all {len(rows)}", *map(_count, (commits, new, updates)), *signed, "", style="bold")
+    _show(console, "The ledger: which closed days were re-merged, what changed, from which offsets", table)
 
 
 def show_rejected(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
     """Rejected messages by reason; their bytes are in the file."""
-    table = _table("Rejected messages, kept with their bytes")
-    table.add_column("stage")
-    table.add_column("reason")
-    table.add_column("messages", justify="right")
-    table.add_column("the first of them", overflow="ellipsis", no_wrap=True)
-    for stage, reason, messages, place, detail in _rows(connection, "rejected_reasons"):
-        table.add_row(stage, reason, _count(messages), escape(f"{place}: {' '.join(detail.split())}"))
-    console.print(table)
+    table = _table(console, left=("reason",), right=("messages",), last="the first of them")
+    for reason, messages, place, detail in _rows(connection, "rejected_reasons"):
+        table.add_row(reason, _count(messages), escape(f"{place}: {' '.join(detail.split())}"))
+    _show(console, "Rejected messages, kept with their bytes", table)
 
 
 def show_books(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
     """Every message read is in one of five columns."""
-    table = _table("The books: read = accepted + duplicate + superseded + rejected + expired")
-    table.add_column("stream")
-    for name in ("read", "accepted", "duplicate", "superseded", "rejected", "expired"):
-        table.add_column(name, justify="right")
+    table = _table(console, left=("stream",), right=("read", "accepted", "duplicate", "superseded", "rejected", "expired"))
     for stream, *counts in _rows(connection, "books"):
         table.add_row(stream or "all", *map(_count, counts), style="bold" if stream is None else "")
-    console.print(table)
+    _show(console, "The books: read = accepted + duplicate + superseded + rejected + expired", table)
 
 
 def show_verdict(console: Console, results: Sequence[TableResult], seconds: float) -> None:
@@ -83,8 +83,8 @@ def show_verdict(console: Console, results: Sequence[TableResult], seconds: floa
     console.print()
     if not differing:
         console.print(
-            f"[bold green]verify: every table agrees, to the cent.[/] {len(results)} tables with {rows:,} rows were computed again from the "
-            f"accepted rows in {seconds:.1f} s."
+            f"[bold green]verify: every table agrees, to the cent.[/] {len(results)} tables with {rows:,} rows were computed again "
+            f"from the accepted rows in {seconds:.1f} s."
         )
     for result in differing:
         console.print(f"[bold red]verify: {result.table} differs in {result.differences:,} of {result.rows:,} rows[/]")
@@ -95,14 +95,12 @@ def show_verdict(console: Console, results: Sequence[TableResult], seconds: floa
 def show_purchases(console: Console, connection: duckdb.DuckDBPyConnection) -> bool:
     """What the daily tables add up to, beside what is known of the sample. Returns whether all of it agrees."""
     found = Totals(*_rows(connection, "purchases", currency=_CURRENCY)[0])
-    table = _table("What the daily tables add up to")
-    for name in ("", "known", "found", ""):
-        table.add_column(name, justify="left" if name == "" else "right")
+    table = _table(console, left=("",), right=("known", "found"), last="")
     for field, known, have in zip(fields(Totals), astuple(PUBLISHED), astuple(found), strict=True):
-        verdict = Text("agrees", "green") if known == have else Text("differs", "bold red")
-        texts = (_money(value) if field.name == "net_cents" else _value(value) for value in (known, have))
-        table.add_row(field.name.removesuffix("_cents").replace("_", " "), *texts, verdict)
-    console.print(table)
+        show = _money if field.name == "net_cents" else _value
+        verdict = "[green]agrees[/]" if known == have else "[bold red]differs[/]"
+        table.add_row(field.name.removesuffix("_cents").replace("_", " "), show(known), show(have), verdict)
+    _show(console, "What the daily tables add up to", table)
     return found == PUBLISHED
 
 
@@ -110,16 +108,23 @@ def _rows(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -
     return run(connection, f"demo/{name}", parameters).fetchall()
 
 
-def _table(title: str, *, show_footer: bool = False) -> Table:
-    return Table(
-        title=f"\n{title}",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        padding=(0, 2, 0, 0),
-        show_footer=show_footer,
-        pad_edge=False,
+def _table(console: Console, left: Sequence[str], right: Sequence[str], last: str | None = None) -> Table:
+    """Columns without lines; the last one, if there is one, takes what is left of the width."""
+    table = Table(
+        box=None, padding=(0, 2 if console.width >= _WIDE else 1, 0, 0), pad_edge=False, expand=last is not None, header_style="dim"
     )
+    for name in left:
+        table.add_column(name, no_wrap=True, vertical="bottom")
+    for name in right:
+        table.add_column(name, justify="right", no_wrap=True)
+    if last is not None:
+        table.add_column(last, ratio=1, no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _show(console: Console, title: str, table: Table) -> None:
+    console.print(f"\n[bold]{title}[/]")
+    console.print(table)
 
 
 def _value(value: int | date) -> str:

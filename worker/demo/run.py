@@ -3,39 +3,33 @@
 import shutil
 import time
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 from rich.console import Console
 
 from worker.demo import cdnow, report, shop
-from worker.demo.broker import Messages
 from worker.demo.job import Work, remove_old, work
 from worker.errors import Differences
 from worker.store.reader import open_reader
 from worker.verify import verify
 
 
-def run_shop(path: Path, seed: int, console: Console, visitors: int = shop.VISITORS) -> None:
+def run_shop(path: Path, seed: int, console: Console, visitors: int = shop.VISITORS, batch_messages: int = 5_000) -> None:
     """A seeded shop's 60 days, into a new file at `path`.
 
     Raises Differences (verify found some), Stopped (by a signal), StoreError (the file at `path` is not a demo's), and as `tidemark run`.
     """
     console.print(
-        f"[bold]Tidemark demo.[/] 60 days of a shop, some {visitors * 11.4:,.0f} messages with late, repeated and spoilt ones among them, go "
-        f"through an embedded Kafka broker and a worker into {path}; then verify computes every table again. This takes about a minute."
+        f"[bold]Tidemark demo.[/] 60 days of a shop, some {visitors * 11.4:,.0f} messages with late, repeated and spoilt ones among them, "
+        f"go through an embedded Kafka broker and a worker into {path}; then verify computes every table again. This takes about a minute."
     )
     remove_old(path)
     with console.status("making the shop"):
         made = shop.build(seed, visitors)
-    happened = made.happened
-    console.print(
-        f"\nThe shop (seed {seed}): {happened['touchpoints']:,} touchpoints; {happened['bought']:,} orders, {happened['changed']:,} of them changed "
-        f"later; {happened['customers']:,} messages of customers, {happened['products']:,} of products. {happened['late']:,} messages are late by up "
-        f"to 20 days, {happened['twice']:,} are sent twice, {happened['spoilt']:,} are spoilt."
-    )
-    done = work(path, made.messages, 5_000, made.closing, console)
+    _tell_shop(console, made, seed)
+    done = work(path, made.messages, batch_messages, made.closing, console)
     _tell_speed(console, done)
     with closing(open_reader(path, done.settings.store)) as connection:
         report.show_days(console, connection)
@@ -46,8 +40,9 @@ def run_shop(path: Path, seed: int, console: Console, visitors: int = shop.VISIT
     _tell_next(
         console,
         path,
-        'query "from daily_channel where day = \'2026-04-05\' order by cost_cents desc"',
+        "query \"from daily_channel where day = '2026-04-05' order by cost_cents desc\"",
         'query "from daily_users_running order by day desc limit 7"',
+        "query \"from ledger_offset where day = '2026-04-05' order by all\"",
         "status",
     )
 
@@ -56,13 +51,12 @@ def run_purchases(path: Path, console: Console) -> None:
     """The CDNOW sample, into a new file at `path`. Raises as `run_shop`, and Unavailable where the sample can't be had."""
     known = cdnow.PUBLISHED
     console.print(
-        f"[bold]Tidemark demo, real purchases.[/] The CDNOW sample, {known.orders:,} orders from {known.first_day} to {known.last_day}, goes "
-        f"through an embedded Kafka broker and a worker into {path}; then the daily tables are added up. This takes some seconds."
+        f"[bold]Tidemark demo, real purchases.[/] The CDNOW sample, {known.orders:,} orders from {known.first_day} to {known.last_day}, "
+        f"goes through an embedded Kafka broker and a worker into {path}; then the daily tables are added up. This takes some seconds."
     )
     remove_old(path)
     messages = cdnow.messages(cdnow.purchases(cdnow.fetch(cdnow.CACHE)))
-    now = datetime(known.last_day.year, known.last_day.month, known.last_day.day, tzinfo=UTC) + timedelta(days=1)
-    done = work(path, messages, 500, now, console)
+    done = work(path, messages, 500, datetime.combine(known.last_day, datetime.max.time(), UTC), console)
     _tell_speed(console, done)
     with closing(open_reader(path, done.settings.store)) as connection:
         report.show_books(console, connection)
@@ -75,6 +69,16 @@ def run_purchases(path: Path, console: Console) -> None:
         path,
         "query \"select date_trunc('month', day) as month, sum(orders), sum(net_cents) from daily_sales group by 1 order by 1\"",
         'query "from daily_users_running order by day desc limit 7"',
+        "status",
+    )
+
+
+def _tell_shop(console: Console, made: shop.Shop, seed: int) -> None:
+    count = {name: f"{number:,}" for name, number in made.happened.items()}
+    console.print(
+        f"\nThe shop of seed {seed}: {count['touchpoints']} touchpoints; {count['bought']} orders, {count['changed']} changed later; "
+        f"{count['customers']} messages of customers, {count['products']} of products. Of all messages {count['late']} are late "
+        f"by up to 20 days, {count['twice']} are sent twice, {count['spoilt']} are spoilt."
     )
 
 
@@ -90,7 +94,9 @@ def _verify(console: Console, connection: duckdb.DuckDBPyConnection, done: Work)
     results = list(verify(connection, done.settings.tables_on))
     report.show_verdict(console, results, time.monotonic() - began)
     if differing := [result.table for result in results if not result.agrees]:
-        raise Differences(f"{len(differing)} tables differ from a batch recomputation: {', '.join(differing)}", "This is a bug: please report it.")
+        raise Differences(
+            f"{len(differing)} tables differ from a batch recomputation: {', '.join(differing)}", "This is a bug: please report it."
+        )
 
 
 def _tell_next(console: Console, path: Path, *commands: str) -> None:

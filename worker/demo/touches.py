@@ -26,7 +26,6 @@ _OF_A_VISIT = 7  # the first seven, in the order in which they happen
 _EMAIL = next(number for number, channel in enumerate(CHANNELS) if channel.name == "email")
 _NEWSLETTER, _REMINDER = (next(n for n, c in enumerate(CAMPAIGNS) if c.name == name) for name in ("newsletter", "cart-reminder"))
 _ADS = [number for number, channel in enumerate(CHANNELS) if channel.name in ("paid_social", "display")]
-_MAILING_WEEKDAY = 1  # Tuesday
 _MOST_VIEWS = 5
 MOST_ITEMS = 3
 
@@ -145,10 +144,11 @@ def _impressions(rng: np.random.Generator, seen: Visits) -> Touches:
 
 
 def _mails(rng: np.random.Generator, signed_up: Ints, days: int) -> Touches:
-    """The newsletter, to everyone who has signed up by then; a third of it is opened, in the hours after."""
-    day = np.array([day for day in range(days) if day % 7 == _MAILING_WEEKDAY])
-    person, mailing = np.nonzero(signed_up[:, None] < (day * DAY)[None, :])
-    sent = day[mailing] * DAY + 8 * HOUR + rng.integers(0, HOUR // 2, len(person))
+    """The newsletter: once a week, each on a weekday of their own, to all who have signed up by then. A third of it is opened."""
+    day = np.arange(days)
+    is_due = (np.arange(len(signed_up))[:, None] + day[None, :]) % 7 == 0
+    person, mailing = np.nonzero(is_due & (signed_up[:, None] < (day * DAY)[None, :]))
+    sent = mailing * DAY + 8 * HOUR + rng.integers(0, HOUR // 2, len(person))
     opens = rng.random(len(person)) < 0.31
     opened = sent[opens] + 60 * SECOND + (rng.exponential(5, opens.sum()) * HOUR).astype(np.int64)
     return _plain(

@@ -1,0 +1,116 @@
+"""The demo, small but whole: broker, worker, screens."""
+
+import io
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pytest
+from rich.console import Console
+
+from worker.config import Settings, Store
+from worker.demo import cdnow, run, shop
+from worker.demo.broker import Messages, Outgoing
+from worker.demo.job import Stopped, remove_old, work
+from worker.errors import StoreError
+from worker.serve.query import Limits, run_query
+from worker.store.reader import open_reader
+
+VISITORS = 800
+
+
+def shown(width: int = 80) -> tuple[Console, io.StringIO]:
+    out = io.StringIO()
+    return Console(file=out, width=width, highlight=False), out
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The file that a small demo leaves behind, and its screen."""
+    path = tmp_path_factory.mktemp("demo") / "demo.duckdb"
+    console, out = shown()
+    run.run_shop(path, seed=3, console=console, visitors=VISITORS, batch_messages=500)
+    return path, out.getvalue()
+
+
+def test_the_first_line_says_what_comes_and_the_last_what_to_try(demo: tuple[Path, str]) -> None:
+    _, screen = demo
+    assert screen.startswith("Tidemark demo. 60 days of a shop")
+    assert "tidemark" in screen.splitlines()[-1]
+
+
+def test_the_screen_is_plain_text_of_80_columns(demo: tuple[Path, str]) -> None:
+    path, screen = demo
+    commands = screen.index("What to try next")
+    assert "\x1b" not in screen
+    assert max(len(line) for line in screen[:commands].replace(str(path), "").splitlines()) <= 80
+
+
+def test_the_screen_shows_speed_days_ledger_rejected_and_books(demo: tuple[Path, str]) -> None:
+    _, screen = demo
+    for part in ("messages a second", "The last days", "The ledger", "Rejected messages", "The books", "every table agrees, to the cent"):
+        assert part in screen
+
+
+def test_every_message_is_in_the_books_and_the_spoilt_ones_are_rejected(demo: tuple[Path, str]) -> None:
+    path, _ = demo
+    happened = shop.build(3, VISITORS).happened
+    with closing(open_reader(path, Store())) as connection:
+        books = connection.execute(
+            "select sum(read), sum(rejected), sum(read - accepted - duplicate - superseded - rejected - expired) from accounting"
+        )
+        assert books.fetchone() == (happened["messages"], happened["spoilt"], 0)
+
+
+def test_closed_days_were_changed_by_late_events(demo: tuple[Path, str]) -> None:
+    path, _ = demo
+    with closing(open_reader(path, Store())) as connection:
+        assert len(connection.execute("from day_state where revision > 1").fetchall()) > 20
+
+
+def test_a_query_reads_the_file_that_stays(demo: tuple[Path, str]) -> None:
+    path, _ = demo
+    with closing(open_reader(path, Store())) as connection:
+        assert run_query(connection, "from daily_users_running", Limits.of(Settings().serve)).num_rows == 60
+
+
+def test_a_file_that_no_demo_wrote_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "precious.duckdb"
+    duckdb.connect(str(path)).execute("create table precious (x int)").close()
+    with pytest.raises(StoreError, match="precious"):
+        run.run_shop(path, seed=1, console=shown()[0], visitors=10)
+    assert path.is_file()
+
+
+class Interrupting(Messages):
+    """Somebody presses Ctrl-C when half of the messages are sent."""
+
+    def __iter__(self) -> Iterator[Outgoing]:
+        for number, message in enumerate(super().__iter__()):
+            if number == len(self) // 2:
+                signal.raise_signal(signal.SIGINT)
+            yield message
+
+
+def test_a_demo_that_is_interrupted_ends_cleanly_and_its_file_makes_room_for_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "demo.duckdb"
+    made = shop.build(3, 300)
+    messages = Interrupting(made.messages.streams, made.messages.keys, made.messages.values, made.messages.at)
+    with pytest.raises(Stopped, match="was stopped after"):
+        work(path, messages, 500, made.closing, shown()[0])
+    with closing(open_reader(path, Store())) as connection:
+        assert connection.execute("select commit_id from progress").fetchone() is not None
+    remove_old(path)
+    assert not path.exists()
+
+
+def test_the_real_purchases_add_up(tmp_path: Path) -> None:
+    """Needs the wheel that make demo-real keeps: tests fetch nothing."""
+    if not (cdnow.CACHE / cdnow.WHEEL).is_file():
+        pytest.skip(f"{cdnow.CACHE / cdnow.WHEEL} is not there: make demo-real fetches it")
+    console, out = shown()
+    run.run_purchases(tmp_path / "real.duckdb", console)
+    assert "differs" not in out.getvalue()
+    assert "244,091.94" in out.getvalue()
