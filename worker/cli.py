@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from worker import __version__
-from worker.commands import Sources, config, query, run, status, verify
+from worker.commands import Sources, config, demo, query, run, status, verify
 from worker.errors import ConfigError, ExitCode, TidemarkError
 from worker.log import redacted, redacted_traceback
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(config.app, name="config")
 app.command()(run.run)
+app.command()(demo.demo)
 app.command()(status.status)
 app.command()(query.query)
 app.command("verify")(verify.verify_command)
