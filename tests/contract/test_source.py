@@ -1,91 +1,16 @@
 """What every Source keeps to, be it in memory, on the mock cluster or on a real Kafka."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections import Counter
+from contextlib import closing
 
 import pytest
 
-from tests.support.fake_source import FakeLog
-from tests.support.kafka_log import KafkaLog, MockLog
 from tests.support.messages import Produced
-from worker.errors import SourceError
-from worker.events import Message, MessageBatch, NextOffset, Partition, Position, Stream
-from worker.source import Identity, Source
+from tests.support.reader import PARTITIONS, PATIENCE, ChangingLog, Log, numbered, reading, values
+from worker.errors import SourceError, Unavailable
+from worker.events import NextOffset, Partition, Stream
+from worker.source import Identity
 from worker.source.losses import Acceptances
-
-Log: TypeAlias = FakeLog | MockLog
-ChangingLog: TypeAlias = FakeLog | KafkaLog
-
-PARTITIONS = 4  # as many as the mock cluster's topics have
-PATIENCE = 100  # polls of a tenth of a second that a test waits for something
-
-
-@dataclass
-class Reader:
-    """A source and all that it has brought."""
-
-    source: Source
-    identity: Identity
-    batches: list[MessageBatch] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
-    position: dict[Partition, NextOffset] = field(default_factory=dict)
-
-    def poll(self, max_messages: int = 1000, max_wait: float = 0.1) -> MessageBatch:
-        batch = self.source.poll(max_messages, max_wait)
-        self.batches.append(batch)
-        self.messages += [message for messages in batch.messages.values() for message in messages]
-        self.position |= batch.position
-        return batch
-
-    def read_to_end(self) -> list[bytes | None]:
-        """Values of all messages so far, once every partition is at its end."""
-        for _ in range(PATIENCE):
-            if self.poll().at_end == self.source.partitions():
-                return self.values()
-        raise AssertionError(f"not at the end: {self.batches[-1]}")
-
-    def values(self) -> list[bytes | None]:
-        return [message.value() for message in self.messages]
-
-    def by_partition(self) -> dict[int, list[bytes | None]]:
-        values = defaultdict(list)
-        for message in self.messages:
-            values[message.partition() or 0].append(message.value())
-        return values
-
-
-@contextmanager
-def reading(
-    log: Log,
-    *topics: str,
-    position: Position | None = None,
-    identity: Identity | None = None,
-    accept: Acceptances | None = None,
-) -> Iterator[Reader]:
-    source = log.source(dict(zip([Stream.ORDERS, Stream.TOUCHPOINTS], topics, strict=False)), accept)
-    try:
-        yield Reader(source, source.start(position or {}, identity))
-    finally:
-        source.close()
-
-
-def numbered(topic: str, partition: int, numbers: Sequence[int]) -> list[Produced]:
-    return [Produced(topic, f"{partition}:{number}".encode(), partition_number=partition) for number in numbers]
-
-
-def values(partition: int, numbers: Sequence[int]) -> list[bytes | None]:
-    return [message.value() for message in numbered("", partition, numbers)]
-
-
-def poll_until(reader: Reader, done: Callable[[], bool]) -> None:
-    for _ in range(PATIENCE):
-        if done():
-            return
-        reader.poll()
-    raise AssertionError(f"waited in vain; last: {reader.batches[-1]}")
 
 
 @pytest.fixture
@@ -289,7 +214,7 @@ def test_a_topic_replaced_while_it_is_read_stops_the_source_before_it_hands_out_
         changing_log.replace(topic, PARTITIONS)
         changing_log.put(numbered(topic, 0, range(100, 200)))  # so many that the old offset exists in the new topic
         with pytest.raises(SourceError, match=f"topic {topic} was replaced"):
-            poll_until(reader, lambda: False)
+            reader.poll_on()
         assert reader.values() == values(0, range(10))
 
 
@@ -300,7 +225,7 @@ def test_deleted_messages_that_were_read_do_not_matter(changing_log: ChangingLog
         reader.read_to_end()
         changing_log.delete_before(Partition(topic, 0), 10)
         changing_log.put(numbered(topic, 0, [10]))
-        poll_until(reader, lambda: len(reader.messages) == 11)
+        reader.poll_until(lambda: len(reader.messages) == 11)
     assert reader.values()[-1] == b"0:10"
 
 
@@ -326,8 +251,31 @@ def test_partitions_that_are_added_are_read_from_their_beginning(changing_log: C
         reader.read_to_end()
         changing_log.add_partitions(topic, 3)
         changing_log.put(numbered(topic, 2, range(5)))
-        poll_until(reader, lambda: len(reader.messages) == 8)
+        reader.poll_until(lambda: len(reader.messages) == 8)
         assert reader.by_partition() == {0: values(0, range(3)), 2: values(2, range(5))}
         assert reader.source.partitions() == {Partition(topic, number) for number in range(3)}
-        poll_until(reader, lambda: reader.batches[-1].at_end == reader.source.partitions())
+        reader.poll_until(lambda: reader.batches[-1].at_end == reader.source.partitions())
     assert {partition.number: after.offset for partition, after in reader.position.items()} == {0: 3, 1: 0, 2: 5}
+
+
+def test_a_topic_that_does_not_exist_is_waited_for(changing_log: ChangingLog, topic: str) -> None:
+    source = changing_log.source({Stream.ORDERS: topic})
+    with closing(source):
+        with pytest.raises(Unavailable, match=f"topic {topic} does not exist"):
+            source.start({}, None)
+        changing_log.create(topic, 1)
+        source.start({}, None)
+        assert source.partitions() == {Partition(topic, 0)}
+
+
+def test_a_topic_deleted_while_it_is_read_is_waited_for_and_not_mistaken_for_its_successor(changing_log: ChangingLog, topic: str) -> None:
+    changing_log.create(topic, 1)
+    changing_log.put(numbered(topic, 0, range(10)))
+    with reading(changing_log, topic) as reader:
+        reader.read_to_end()
+        changing_log.delete(topic)
+        with pytest.raises(Unavailable, match=f"topic {topic} does not exist"):
+            reader.poll_on()
+        changing_log.create(topic, 1)
+        with pytest.raises(SourceError, match=f"topic {topic} was replaced"):
+            reader.poll_on()

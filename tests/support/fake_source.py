@@ -42,7 +42,11 @@ class FakeLog:
 
     def replace(self, topic: str, partitions: int) -> None:
         """Delete the topic and create it again."""
+        self.delete(topic)
         self.create(topic, partitions)
+
+    def delete(self, topic: str) -> None:
+        del self.topics[topic]
 
     def delete_before(self, partition: Partition, offset: int) -> None:
         self.topics[partition.topic].starts[partition.number] = offset

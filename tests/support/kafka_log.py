@@ -23,15 +23,16 @@ SECONDS = 30.0
 class MockLog:
     """The mock cluster: topics come into being by themselves."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, options: Mapping[str, str] | None = None) -> None:
         self.bootstrap = bootstrap
-        self._admin = AdminClient({"bootstrap.servers": bootstrap}, logger=SILENT)
+        self._options = dict(options or {})
+        self.admin = AdminClient({"bootstrap.servers": bootstrap, **self._options}, logger=SILENT)
 
     def create(self, topic: str, partitions: int) -> None:
-        self._admin.list_topics(topic=topic, timeout=SECONDS)
+        self.admin.list_topics(topic=topic, timeout=SECONDS)
 
     def put(self, messages: Iterable[Produced]) -> None:
-        send(self.bootstrap, messages)
+        send(self.bootstrap, messages, self._options)
 
     def source(self, topics: Mapping[Stream, str], accept: Acceptances | None = None) -> KafkaSource:
         return KafkaSource(Kafka(bootstrap_servers=self.bootstrap, topics=dict(topics), group_id=GROUP), accept)
@@ -39,7 +40,7 @@ class MockLog:
     def mirrored(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The group's committed offsets."""
         asked = [ConsumerGroupTopicPartitions(GROUP, [TopicPartition(*partition) for partition in partitions])]
-        (future,) = self._admin.list_consumer_group_offsets(asked, request_timeout=SECONDS).values()
+        (future,) = self.admin.list_consumer_group_offsets(asked, request_timeout=SECONDS).values()
         return {Partition(each.topic, each.partition): each.offset for each in future.result().topic_partitions}
 
 
@@ -48,7 +49,7 @@ class KafkaLog(MockLog):
 
     def create(self, topic: str, partitions: int) -> None:
         """Create it and wait until its partitions have leaders."""
-        self._admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(SECONDS)
+        self.admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(SECONDS)
         self._wait_for_leaders(topic, partitions)
 
     def replace(self, topic: str, partitions: int) -> None:
@@ -57,22 +58,22 @@ class KafkaLog(MockLog):
         self.create(topic, partitions)
 
     def delete(self, topic: str) -> None:
-        self._admin.delete_topics([topic])[topic].result(SECONDS)
+        self.admin.delete_topics([topic])[topic].result(SECONDS)
 
     def delete_before(self, partition: Partition, offset: int) -> None:
-        (future,) = self._admin.delete_records([TopicPartition(*partition, offset)]).values()
+        (future,) = self.admin.delete_records([TopicPartition(*partition, offset)]).values()
         future.result(SECONDS)
 
     def add_partitions(self, topic: str, total: int) -> None:
-        self._admin.create_partitions([NewPartitions(topic, total)])[topic].result(SECONDS)
+        self.admin.create_partitions([NewPartitions(topic, total)])[topic].result(SECONDS)
         self._wait_for_leaders(topic, total)
 
     def _wait_for_leaders(self, topic: str, partitions: int) -> None:
         asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}  # type: ignore[no-untyped-call]
         deadline = time.monotonic() + SECONDS
         while True:
-            self._admin.list_topics(topic=topic, timeout=SECONDS)  # or the client goes on with the partitions that it knew
-            futures: Iterable[Future[Any]] = self._admin.list_offsets(asked).values()
+            self.admin.list_topics(topic=topic, timeout=SECONDS)  # or the client goes on with the partitions that it knew
+            futures: Iterable[Future[Any]] = self.admin.list_offsets(asked).values()
             try:
                 for future in futures:
                     future.result(SECONDS)

@@ -3,6 +3,7 @@
 In this order: TIDEMARK_TEST_KAFKA (host:port), testcontainers where a Docker engine runs, the jars by Maven where there is a Java 17.
 """
 
+import atexit
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -20,7 +22,8 @@ from tests.support.clients import SILENT
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-START_SECONDS = 60.0
+START_SECONDS = 120.0
+JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # quick to start; a test broker has little to do
 
 
 class NoKafka(Exception):
@@ -87,15 +90,15 @@ class JarBroker:
         settings = _server_properties(directory / "data", port, controller_port) | dict(properties or {})
         directory.mkdir(parents=True, exist_ok=True)
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        cluster_id = self._tool("random-uuid").strip().splitlines()[-1]
-        self._tool("format", "--standalone", "-t", cluster_id, "-c", str(self._properties))
+        self._tool("format", "--standalone", "-t", uuid4().hex[:22], "-c", str(self._properties))
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        heap = ["-Xms256m", "-Xmx512m", "-XX:+UseG1GC", f"-Dlog4j2.configurationFile={HERE / 'kafka' / 'log4j2.properties'}"]
+        java = [*JAVA, "-Xms256m", "-Xmx512m", f"-Dlog4j2.configurationFile={HERE / 'kafka' / 'log4j2.properties'}"]
+        atexit.register(self.kill)  # pytest may end without the fixture's end
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["java", *heap, "-cp", f"{self._jars}/*", "kafka.Kafka", str(self._properties)],
+                [*java, "-cp", f"{self._jars}/*", "kafka.Kafka", str(self._properties)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.directory,
@@ -129,9 +132,8 @@ class JarBroker:
             return False
         return True
 
-    def _tool(self, *arguments: str) -> str:
-        command = ["java", "-cp", f"{self._jars}/*", "kafka.tools.StorageTool", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    def _tool(self, *arguments: str) -> None:
+        subprocess.run([*JAVA, "-cp", f"{self._jars}/*", "kafka.tools.StorageTool", *arguments], capture_output=True, check=True)
 
 
 def _jars() -> Path:
@@ -149,9 +151,10 @@ def _server_properties(data: Path, port: int, controller_port: int) -> dict[str,
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listeners": f"CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "listener.security.protocol.map": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "CLIENTS",
         "controller.listener.names": "CONTROLLER",
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller_port}",
         "log.dirs": str(data),
@@ -172,6 +175,24 @@ def _server_properties(data: Path, port: int, controller_port: int) -> dict[str,
 
 
 Broker = ExternalBroker | JarBroker
+
+ADMIN = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "admin", "sasl.password": "admin-password"}
+
+
+def secured_broker(directory: Path, user: str, password: str) -> JarBroker:
+    """One where clients log in, and `user` may do only what an access rule allows. ADMIN is the administrator's client."""
+    users = {"admin": ADMIN["sasl.password"], user: password}
+    known = " ".join(f'user_{name}="{secret}"' for name, secret in users.items())
+    login = f'org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="{users["admin"]}" {known};'
+    properties = {
+        "listener.security.protocol.map": "CLIENTS:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "listener.name.clients.plain.sasl.jaas.config": login,
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:admin;User:ANONYMOUS",  # the latter is the controller's listener
+    }
+    return JarBroker(directory, properties, ADMIN)
 
 
 @contextmanager
