@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import closing
 from time import monotonic
 from zlib import crc32
 
@@ -43,36 +44,30 @@ def take(consumer: Consumer, seconds: float) -> list[Message]:
 def test_the_producer_waits_for_the_reader_and_nothing_is_lost(broker: Broker) -> None:
     sent = [Outgoing(Stream.ORDERS, b"one key", bytes([n % 251]) * 50_000, 1_700_000_000_000_000 + n * 1000) for n in range(160)]
     partition = Partition("orders", crc32(b"one key") % PARTITIONS)
-    producer = PacedProducer(broker, TOPICS, sent)
-    producer.start()
-    consumer = reader(broker)
     read: list[Message] = []
     deadline = monotonic() + 60
-    while not producer.is_read() and monotonic() < deadline:
-        some = take(consumer, 0.1)
-        assert sum(len(message.value() or b"") for message in some) <= IN_FLIGHT + 50_000
-        read += some
-        producer.committed({partition: NextOffset(len(read))})
-    consumer.close()
+    with PacedProducer(broker, TOPICS, sent) as producer, closing(reader(broker)) as consumer:
+        while not producer.is_read() and monotonic() < deadline:
+            some = take(consumer, 0.1)
+            assert sum(len(message.value() or b"") for message in some) <= IN_FLIGHT + 50_000
+            read += some
+            producer.committed({partition: NextOffset(len(read))})
     assert [(m.partition(), m.offset(), m.value(), m.timestamp()[1]) for m in read] == [
         (partition.number, n, message.value, message.at // 1000) for n, message in enumerate(sent)
     ]
 
 
-def test_a_closed_producer_sends_no_more(broker: Broker) -> None:
-    producer = PacedProducer(broker, TOPICS, [Outgoing(Stream.ORDERS, b"k", b"v" * 100_000, 0)] * 100)
-    producer.start()
-    producer.close()
-    producer.close()
-    consumer = reader(broker)
-    assert len(take(consumer, 0.5)) < 100
-    consumer.close()
+def test_a_producer_that_is_ended_sends_no_more(broker: Broker) -> None:
+    with PacedProducer(broker, TOPICS, [Outgoing(Stream.ORDERS, b"k", b"v" * 100_000, 0)] * 100) as producer:
+        pass
+    with closing(reader(broker)) as consumer:
+        assert len(take(consumer, 0.5)) < 100
     assert not producer.is_read()
 
 
 def test_what_stops_the_producer_is_told_to_the_reader(broker: Broker) -> None:
-    producer = PacedProducer(broker, TOPICS, [Outgoing(Stream.TOUCHPOINTS, b"k", b"v", 0)])
-    producer.start()
-    producer.close()
-    with pytest.raises(KeyError, match="touchpoints"):
+    with (
+        PacedProducer(broker, TOPICS, [Outgoing(Stream.TOUCHPOINTS, b"k", b"v", 0)]) as producer,
+        pytest.raises(KeyError, match="touchpoints"),
+    ):
         producer.is_read()

@@ -72,3 +72,11 @@ def test_the_sample_adds_up_to_what_was_published() -> None:
     days = {datetime.strptime(line[2], "%Y%m%d").replace(tzinfo=UTC).date() for line in lines}
     assert (len(days), min(days), max(days)) == (PUBLISHED.days, PUBLISHED.first_day, PUBLISHED.last_day)
     assert len(cdnow.purchases(wheel)) == PUBLISHED.orders
+
+
+def test_where_the_wheel_can_not_be_downloaded_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(Unavailable, match="could not be downloaded: ERROR: No matching distribution") as raised:
+        cdnow.fetch(tmp_path / "cache")
+    assert raised.value.remedy == f"Where there is no network, put Lifetimes-0.11.3-py3-none-any.whl (from PyPI) into {tmp_path / 'cache'}."

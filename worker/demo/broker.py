@@ -111,7 +111,8 @@ class Broker:
 class PacedProducer:
     """Sends messages in their order from a thread of its own, each to the partition of its key; waits where the reader is behind.
 
-    It is told by `committed` what the reader has committed. In a partition nobody else may write: its offsets are counted here.
+    It sends while it is entered as a context, and is told by `committed` what the reader has committed. Nobody else may write to its
+    topics: their offsets are counted here.
     """
 
     def __init__(self, broker: Broker, topics: Mapping[Stream, str], messages: Iterable[Outgoing]) -> None:
@@ -122,15 +123,23 @@ class PacedProducer:
         self._sent = {Partition(topic, number): [0] for topic in topics.values() for number in range(PARTITIONS)}
         self._committed = dict.fromkeys(self._sent, 0)
         self._progress = threading.Condition()
-        self._is_closed = False
+        self._is_ended = False
         self._error: Exception | None = None
         self._is_ahead = threading.Event()
         self._thread = threading.Thread(target=self._run, name="demo-producer", daemon=True)
 
-    def start(self) -> None:
-        """Begin to send. Returns when there is plenty to read, in every partition as it is in the messages."""
+    def __enter__(self) -> "PacedProducer":
+        """Begin to send. Returns when there is plenty to read, or all."""
         self._thread.start()
         self._is_ahead.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Send no more."""
+        with self._progress:
+            self._is_ended = True
+            self._progress.notify()
+        self._thread.join()
 
     def committed(self, position: Position) -> None:
         """The reader's work is safe up to here: there is room for more."""
@@ -144,13 +153,6 @@ class PacedProducer:
         if self._error is not None:
             raise self._error
         return not self._thread.is_alive() and all(sent[-1] == self._committed[at] for at, sent in self._sent.items())
-
-    def close(self) -> None:
-        """Send no more. May be called twice."""
-        with self._progress:
-            self._is_closed = True
-            self._progress.notify()
-        self._thread.join()
 
     def _run(self) -> None:
         try:
@@ -172,10 +174,10 @@ class PacedProducer:
         """Wait until the partition holds less than IN_FLIGHT bytes that are not committed. False: nothing is to be sent any more."""
 
         def ready() -> bool:
-            return self._is_closed or self._sent[partition][-1] - self._committed[partition] < IN_FLIGHT
+            return self._is_ended or self._sent[partition][-1] - self._committed[partition] < IN_FLIGHT
 
         if not ready():
             self._is_ahead.set()
             with self._progress:
                 self._progress.wait_for(ready)
-        return not self._is_closed
+        return not self._is_ended

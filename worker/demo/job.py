@@ -72,10 +72,8 @@ def work(path: Path, messages: Messages, batch_messages: int, now: datetime, con
             registry=Registry(files=_schema_files(Path(directory))),
             batch=Batch(max_messages=batch_messages),
         )
-        producer = PacedProducer(broker, topics, messages)
-        watch = _Watch(Work(settings), producer, stop, progress)
-        with closing(producer), signals_handled(stop):
-            producer.start()
+        with signals_handled(stop), PacedProducer(broker, topics, messages) as producer:
+            watch = _Watch(Work(settings), producer, stop, progress)
             run_worker(settings, stop, clock=Clock(lambda: now, time.monotonic), observers=[watch], with_servers=False)
     if watch.work.messages < len(messages):
         raise Stopped(

@@ -1,5 +1,6 @@
 """The two demonstrations, from the first line on the screen to the last."""
 
+import shlex
 import shutil
 import time
 from contextlib import closing
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 from rich.console import Console
+from rich.markup import escape
 
 from worker.demo import cdnow, report, shop
 from worker.demo.job import Work, remove_old, work
@@ -22,8 +24,9 @@ def run_shop(path: Path, seed: int, console: Console, visitors: int = shop.VISIT
     Raises Differences (verify found some), Stopped (by a signal), StoreError (the file at `path` is not a demo's), and as `tidemark run`.
     """
     console.print(
-        f"[bold]Tidemark demo.[/] 60 days of a shop, some {visitors * 11.4:,.0f} messages with late, repeated and spoilt ones among them, "
-        f"go through an embedded Kafka broker and a worker into {path}; then verify computes every table again. This takes about a minute."
+        f"[bold]Tidemark demo.[/] 60 days of a shop, some {visitors * 11.4:,.0f} messages with late, repeated and spoilt ones among "
+        f"them, go through an embedded Kafka broker and a worker into {escape(str(path))}; then verify computes every table again. "
+        "This takes about a minute."
     )
     remove_old(path)
     with console.status("making the shop"):
@@ -52,7 +55,8 @@ def run_purchases(path: Path, console: Console) -> None:
     known = cdnow.PUBLISHED
     console.print(
         f"[bold]Tidemark demo, real purchases.[/] The CDNOW sample, {known.orders:,} orders from {known.first_day} to {known.last_day}, "
-        f"goes through an embedded Kafka broker and a worker into {path}; then the daily tables are added up. This takes some seconds."
+        f"goes through an embedded Kafka broker and a worker into {escape(str(path))}; then the daily tables are added up. "
+        "This takes some seconds."
     )
     remove_old(path)
     messages = cdnow.messages(cdnow.purchases(cdnow.fetch(cdnow.CACHE)))
@@ -101,6 +105,6 @@ def _verify(console: Console, connection: duckdb.DuckDBPyConnection, done: Work)
 
 def _tell_next(console: Console, path: Path, *commands: str) -> None:
     tidemark = "tidemark" if shutil.which("tidemark") else ".venv/bin/tidemark"
-    console.print(f"\n[bold]What to try next[/]\n  export TIDEMARK_STORE__PATH={path}")
-    for command in commands:
-        console.print(f"  {tidemark} {command}", soft_wrap=True, markup=False, highlight=False)
+    console.print("\n[bold]What to try next[/]")
+    for line in (f"export TIDEMARK_STORE__PATH={shlex.quote(str(path))}", *(f"{tidemark} {command}" for command in commands)):
+        console.print(f"  {line}", soft_wrap=True, markup=False)
