@@ -9,7 +9,7 @@ import pytest
 from tests.support.fake_source import FakeLog
 from tests.support.kafka_log import KafkaLog, MockLog
 from tests.support.mock_broker import mock_broker
-from tests.support.real_kafka import Broker, NoKafka, running_broker
+from tests.support.real_kafka import Broker, JarBroker, NoKafka, running_broker
 
 ON_KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
 
@@ -33,6 +33,14 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 @pytest.fixture(scope="session")
 def kafka_log(broker: Broker) -> KafkaLog:
     return KafkaLog(broker.bootstrap)
+
+
+@pytest.fixture
+def own_broker(broker: Broker) -> JarBroker:
+    """The broker, if it is ours to stop."""
+    if not isinstance(broker, JarBroker):
+        pytest.skip("needs a broker that can be stopped: the jars")
+    return broker
 
 
 @pytest.fixture(params=["fake", "mock", ON_KAFKA])

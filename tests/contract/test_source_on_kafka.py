@@ -10,7 +10,7 @@ from tests.support.kafka_log import KafkaLog
 from tests.support.messages import Produced
 from tests.support.produce import queue
 from tests.support.reader import numbered, reading, started, values
-from tests.support.real_kafka import Broker, JarBroker
+from tests.support.real_kafka import JarBroker
 from worker.config import Kafka
 from worker.errors import SourceError, Unavailable
 from worker.events import NextOffset, Partition, Stream
@@ -25,14 +25,6 @@ def transactional(kafka_log: KafkaLog) -> Producer:
     producer = Producer({"bootstrap.servers": kafka_log.bootstrap, "transactional.id": uuid4().hex}, logger=SILENT)
     producer.init_transactions()
     return producer
-
-
-@pytest.fixture
-def own_broker(broker: Broker) -> JarBroker:
-    """The broker, if it is ours to stop."""
-    if not isinstance(broker, JarBroker):
-        pytest.skip("needs a broker that can be stopped: the jars")
-    return broker
 
 
 def in_transaction(producer: Producer, messages: list[Produced], *, commit: bool) -> None:

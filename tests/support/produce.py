@@ -15,7 +15,6 @@ def send(bootstrap: str, messages: Iterable[Message], options: Mapping[str, Any]
     queue(producer, messages)
     if left := producer.flush(30):
         raise RuntimeError(f"{left} messages were not delivered to {bootstrap}")
-    producer.close()
 
 
 def queue(producer: Producer, messages: Iterable[Message]) -> None:
