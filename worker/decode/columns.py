@@ -359,7 +359,7 @@ def _text_array(buffer: Buffer, texts: Texts) -> pa.Array:
     n = len(texts.start)
     cuts = np.empty(2 * n + 1, np.int32)
     cuts[0:-1:2], cuts[1::2] = texts.start, texts.stop
-    cuts[-1] = cuts[-2] if n else 0
+    cuts[-1] = len(buffer.raw)
     pieces = pa.Array.from_buffers(pa.binary(), 2 * n, [None, pa.py_buffer(cuts), pa.py_buffer(buffer.raw)])
     taken = pieces.take(pa.array(np.arange(0, 2 * n, 2, dtype=np.int32)))
     _, offsets, data = taken.buffers()
