@@ -30,6 +30,11 @@ def new_worker(tmp_path: Path) -> Iterator[NewWorker]:
 
 
 @pytest.fixture
+def worker_of_two_partitions(new_worker: NewWorker) -> Worker:
+    return new_worker(partitions=2)
+
+
+@pytest.fixture
 def worker(new_worker: NewWorker) -> Worker:
     """In UTC, with US dollars."""
     return new_worker()

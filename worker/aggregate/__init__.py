@@ -85,7 +85,7 @@ def merge(
         tx.run(f"daily/{name}")
     for name in ("batch/accepted_order", "batch/batch_day", "batch/batch_offset", "daily/day_offset"):
         tx.run(name)
-    changed = _changed_days(tx, [name for name in merged if TABLES[name].is_daily], closed_before)
+    changed = _changed_days(tx, [name for name in merged if TABLES[name].is_daily], closed_before, sealed_before)
     tx.stage("changed_day", pa.record_batch({"day": pa.array(changed, pa.date32())}))
     return Merged(
         accounting,
@@ -183,11 +183,12 @@ def _account_versions(tx: Transaction, stream: Stream, read: int, accounting: Ac
         accounting.add(outcome, {stream: count})
 
 
-def _changed_days(tx: Transaction, daily: list[str], closed_before: date | None) -> list[date]:
-    """The closed days of which a daily table's delta has a row, ascending."""
+def _changed_days(tx: Transaction, daily: list[str], closed_before: date | None, sealed_before: date | None) -> list[date]:
+    """The closed days of which a daily table's delta has a row, ascending. A sealed day's history has ended, though stock may still come."""
     if closed_before is None:
         return []
-    return sorted({day for name in daily for day in tx.days_of(f"delta_{name}", closed_before)})
+    days = {day for name in daily for day in tx.days_of(f"delta_{name}", closed_before)}
+    return sorted(day for day in days if sealed_before is None or day >= sealed_before)
 
 
 def _before(rows: pa.RecordBatch, day: date | None) -> int:
