@@ -40,7 +40,7 @@ fmt: $(DEV)  ## put the code in order
 	@$(BIN)/ruff format .
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
-	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
+	--no-header $(if $(UPGRADE),--upgrade)
 
 lock: $(DEV)  ## write the lock files after pyproject.toml changed; UPGRADE=1: with the newest versions
 	@$(BIN)/python -m pip install --quiet uv
