@@ -7,9 +7,10 @@ from uuid import uuid4
 import pytest
 
 from tests.support.fake_source import FakeLog
+from tests.support.java import NotHere
 from tests.support.kafka_log import KafkaLog, MockLog
 from tests.support.mock_broker import mock_broker
-from tests.support.real_kafka import Broker, JarBroker, NoKafka, running_broker
+from tests.support.real_kafka import Broker, JarBroker, running_broker
 
 ON_KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
 
@@ -26,7 +27,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     try:
         with running_broker(Path(tmp_path_factory.mktemp("kafka"))) as broker:
             yield broker
-    except NoKafka as reason:
+    except NotHere as reason:
         pytest.skip(str(reason))
 
 

@@ -16,9 +16,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from tests.support.java import NotHere
 from tests.support.kafka_log import KafkaLog
 from tests.support.reader import numbered, started, values
-from tests.support.real_kafka import ADMIN, NoKafka, secured_broker
+from tests.support.real_kafka import ADMIN, secured_broker
 from worker.config import Kafka
 from worker.errors import SourceError
 from worker.events import NextOffset, Partition, Stream
@@ -34,7 +35,7 @@ WRONG = "s3cret-that-is-wrong"
 def secured_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaLog]:
     try:
         broker = secured_broker(Path(tmp_path_factory.mktemp("secured")), "reader", PASSWORD)
-    except NoKafka as reason:
+    except NotHere as reason:
         pytest.skip(str(reason))
     try:
         broker.start()

@@ -3,15 +3,10 @@
 In this order: TIDEMARK_TEST_KAFKA (host:port), testcontainers where a Docker engine runs, the jars by Maven where there is a Java 17.
 """
 
-import atexit
 import os
-import shutil
-import signal
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,132 +14,50 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tests.support.clients import SILENT
+from tests.support.java import QUICK_START, JavaProcess, docker_runs, fetched, free_ports, maven
 
-ROOT = Path(__file__).resolve().parents[2]
-HERE = Path(__file__).resolve().parent
-START_SECONDS = 120.0
-JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # quick to start; a test broker has little to do
-
-
-class NoKafka(Exception):
-    """There is no way to a real broker (or registry) on this machine; the message says why."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on now, each another one."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
-def maven(*arguments: str) -> None:
-    """Run Maven quietly. Raises NoKafka where there is none, or no Java 17, or it fails."""
-    if not shutil.which("mvn") or not shutil.which("java"):
-        raise NoKafka("no Docker engine runs, and there is no mvn or java to fetch and run the jars")
-    done = subprocess.run(["mvn", "-q", "-B", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise NoKafka(f"mvn {' '.join(arguments)} failed: {done.stdout[-2000:]}")
-
-
-def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until `ready`; raises RuntimeError with the log's tail if the process ends or START_SECONDS are over."""
-    deadline = time.monotonic() + START_SECONDS
-    while not ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text()[-4000:]}")
-        time.sleep(0.1)
+CONFIGURATION = Path(__file__).resolve().parent / "kafka"
 
 
 class ExternalBroker:
     """A broker that is not ours to stop."""
 
-    can_restart = False
-
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
 
 
-class JarBroker:
-    """Apache Kafka in a process of its own, from jars, with its data in `directory`. One node, broker and controller.
+class JarBroker(JavaProcess):
+    """Apache Kafka from jars: one node, broker and controller, its data in `directory`.
 
-    `properties` are added to (or replace) those of server.properties; `client` is the configuration that an administrator's client
-    needs beside bootstrap.servers.
+    `properties` replace those of _server_properties; `client` is what an administrator's client needs beside bootstrap.servers.
+    Raises NotHere.
     """
 
-    can_restart = True
-
     def __init__(self, directory: Path, properties: Mapping[str, str] | None = None, client: Mapping[str, str] | None = None) -> None:
-        self.directory = directory
-        self.client = dict(client or {})
-        self._jars = _jars()
-        self._properties = directory / "server.properties"
-        self._log = directory / "broker.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        jars = f"{fetched('kafka', _fetch)}/*"
         port, controller_port = free_ports(2)
         self.bootstrap = f"127.0.0.1:{port}"
+        self._client = dict(client or {})
         settings = _server_properties(directory / "data", port, controller_port) | dict(properties or {})
         directory.mkdir(parents=True, exist_ok=True)
-        self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        self._tool("format", "--standalone", "-t", uuid4().hex[:22], "-c", str(self._properties))
+        file = directory / "server.properties"
+        file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        formatting = ["kafka.tools.StorageTool", "format", "--standalone", "-t", uuid4().hex[:22], "-c", str(file)]
+        subprocess.run(["java", *QUICK_START, "-cp", jars, *formatting], capture_output=True, check=True)
+        jvm = ["-Xms256m", "-Xmx512m", f"-Dlog4j2.configurationFile={CONFIGURATION / 'log4j2.properties'}"]
+        super().__init__([*jvm, "-cp", jars, "kafka.Kafka", str(file)], directory, self._answer)
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        java = [*JAVA, "-Xms256m", "-Xmx512m", f"-Dlog4j2.configurationFile={HERE / 'kafka' / 'log4j2.properties'}"]
-        atexit.register(self.kill)  # pytest may end without the fixture's end
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*java, "-cp", f"{self._jars}/*", "kafka.Kafka", str(self._properties)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.directory,
-                start_new_session=True,  # a Ctrl-C at the terminal is for pytest, which then stops the broker in order
-            )
-        wait_until(self._answers, self._process, self._log)
-
-    def stop(self) -> None:
-        """Stop it in order; its data stay."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """kill -9."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is None:
-            return
-        self._process.send_signal(how)
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(30)
-        self._process.kill()
-        self._process.wait()
-        self._process = None
-
-    def _answers(self) -> bool:
-        admin = AdminClient({"bootstrap.servers": self.bootstrap, **self.client}, logger=SILENT)
+    def _answer(self) -> bool:
         try:
-            admin.list_topics(timeout=1)
+            AdminClient({"bootstrap.servers": self.bootstrap, **self._client}, logger=SILENT).list_topics(timeout=1)
         except KafkaException:
             return False
         return True
 
-    def _tool(self, *arguments: str) -> None:
-        subprocess.run([*JAVA, "-cp", f"{self._jars}/*", "kafka.tools.StorageTool", *arguments], capture_output=True, check=True)
 
-
-def _jars() -> Path:
-    """The folder of the jars, fetched once. A name that ends in .part is never taken for a whole one."""
-    jars = ROOT / "build" / "kafka"
-    if not jars.is_dir():
-        part = jars.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        maven("-f", str(HERE / "kafka" / "pom.xml"), "dependency:copy-dependencies", f"-DoutputDirectory={part}", "-DincludeScope=runtime")
-        part.rename(jars)
-    return jars
+def _fetch(folder: Path) -> None:
+    pom = CONFIGURATION / "pom.xml"
+    maven("-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={folder}", "-DincludeScope=runtime")
 
 
 def _server_properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
@@ -197,7 +110,7 @@ def secured_broker(directory: Path, user: str, password: str) -> JarBroker:
 
 @contextmanager
 def running_broker(directory: Path) -> Iterator[Broker]:
-    """A real broker, gone afterwards if it was started here. Raises NoKafka where there is none to be had."""
+    """A real broker, gone afterwards if it was started here. Raises NotHere."""
     if external := os.environ.get("TIDEMARK_TEST_KAFKA"):
         yield ExternalBroker(external)
     elif docker_runs():
@@ -212,10 +125,3 @@ def running_broker(directory: Path) -> Iterator[Broker]:
             yield broker
         finally:
             broker.stop()
-
-
-def docker_runs() -> bool:
-    """Whether a Docker engine answers (a client alone is not enough)."""
-    if not shutil.which("docker"):
-        return False
-    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
