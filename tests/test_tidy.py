@@ -84,23 +84,23 @@ def layering(path: str, text: str) -> Iterator[str]:
         yield f"{path}: worker.{own} has no place in LAYERS"
         return
     for line, module in _imported_modules(text):
-        if module not in LAYER_OF or (LAYER_OF[module] >= LAYER_OF[own] and module != own and own not in PLAIN):
+        is_below = module in LAYER_OF and LAYER_OF[module] < LAYER_OF[own]
+        if not (is_below or module in PLAIN or module == own):
             yield f"{path}:{line}: {own} must not import worker.{module}"
-        elif own in PLAIN and module not in PLAIN:
-            yield f"{path}:{line}: {own} is plain and must not import worker.{module}"
 
 
 def _imported_modules(text: str) -> Iterator[tuple[int, str]]:
     """(line, first name below `worker`) of every import, those for type checking included."""
     for node in nodes(text):
-        names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module == "worker":
             names = [f"worker.{alias.name}" for alias in node.names if not alias.name.startswith("__")]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
-        yield from ((node.lineno, name.split(".")[1]) for name in names if name.startswith("worker."))  # type: ignore[attr-defined]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        else:
+            continue
+        yield from ((node.lineno, name.split(".")[1]) for name in names if name.startswith("worker."))
 
 
 def clock(path: str, text: str) -> Iterator[str]:
