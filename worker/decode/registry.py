@@ -18,7 +18,7 @@ from worker.errors import ConfigError, Fatal, Unavailable
 
 ATTEMPTS = 4  # at one look-up, before the caller is told that the registry is away
 UNKNOWN_SECONDS = 30.0  # for so long an unknown schema is not asked for again
-MAX_UNKNOWN = 500  # of these in that time; then unknown ones are not asked for at all
+MAX_UNKNOWN = 200  # of these in that time; then unknown ones are not asked for at all
 MAX_ID = (1 << 31) - 1  # ids are Java ints
 
 MAX_BODY = 4 * MAX_TEXT  # bytes of an answer
@@ -51,7 +51,7 @@ class RegistrySchemas:
         self._attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Unavailable),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
-            wait=tenacity.wait_exponential_jitter(initial=0.1, max=2, jitter=0.2),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2),
             sleep=sleep,
             reraise=True,
         )

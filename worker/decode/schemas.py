@@ -36,7 +36,10 @@ class FileSchemas:
         self._texts: dict[SchemaRef, str] = {}
         for name, path in files.items():
             try:
-                self._texts[_ref(name)] = path.read_text(encoding="utf-8")
+                ref = _ref(name)
+                self._texts[ref] = path.read_text(encoding="utf-8")
+            except UnicodeDecodeError as error:
+                faults.append(f"registry.files.{name}: {path}: {error}")
             except ValueError:
                 faults.append(f"registry.files: {name!r} is neither a schema id nor a GUID")
             except OSError as error:
