@@ -19,8 +19,9 @@ from rich.console import Console
 
 from tests.bench import data, report, topics
 from tests.bench.engine import Measured
+from tests.support.java import ROOT, NotHere
 from tests.support.messages import WRITERS
-from tests.support.real_kafka import ROOT, NoKafka, running_broker
+from tests.support.real_kafka import running_broker
 from worker.events import Stream
 from worker.tables import TABLES
 
@@ -88,7 +89,7 @@ def _broker(directory: Path) -> Iterator[str]:
     try:
         with running_broker(directory / "kafka") as broker:
             yield broker.bootstrap
-    except NoKafka as error:
+    except NotHere as error:
         console.print(f"No benchmark without a broker: {error}")
         raise typer.Exit(1) from None
 
