@@ -58,17 +58,19 @@ def verify(
     A sealed day that differs can't be repaired: its rows are gone. Before the tables, the accepted rows themselves are audited.
     """
     sealed_before = _one(connection, "select sealed_before from progress")
-    ranges = list(_ranges(connection, first, last, sealed_before))
+    unsealed = list(_ranges(connection, first, last, sealed_before))
+    ever = list(_ranges(connection, first, last, None))
     for name in _AUDITS:
-        yield _audit(connection, name, ranges)
+        yield _audit(connection, name, unsealed)
     for name in TABLES:
         if name not in tables_on:
             continue
         result = TableResult(name)
+        ranges: Sequence[tuple[date | None, date | None]] = ever if name in retention.NOT_SEALED else unsealed
         for low, high in ranges if name != "customer_first" else [(None, None)]:
             _compare(connection, result, low, high)
         if name in retention.SEALED_TABLES and sealed_before is not None:
-            _compare_sealed(connection, result, first, last)
+            _compare_sealed(connection, result, first or date.min, min(last or date.max, sealed_before - timedelta(days=1)))
         if repair and result.differences:
             _repair(connection, name)
             result.repaired = True
@@ -83,19 +85,21 @@ def switched_on(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
 def _ranges(
     connection: duckdb.DuckDBPyConnection, first: date | None, last: date | None, sealed_before: date | None
 ) -> Iterator[tuple[date, date]]:
-    """Ranges of unsealed days, each with about as many rows as fit into memory at once."""
+    """Ranges that together are all the days from `first` to `last` that are not sealed, each with about as many rows as fit into memory."""
+    low, end, rows = max(first or date.min, sealed_before or date.min), last or date.max, 0
     counts: list[tuple[date, int]] = connection.execute(
         "select day, sum(rows) from (select day, count(*) as rows from touchpoint group by day union all "
-        "select day, count(*) from order_current group by day union all select day, count(*) from product_stock group by day "
-        "union all select day, 0 from day_state) where day between $first and $last group by day order by day",
-        {"first": max(first or date.min, sealed_before or date.min), "last": last or date.max},
+        "select day, count(*) from order_current group by day union all select day, count(*) from product_stock group by day) "
+        "where day >= $first and day < $last group by day order by day",
+        {"first": low, "last": end},
     ).fetchall()
-    low, rows = None, 0
-    for index, (day, count) in enumerate(counts):
-        low, rows = low or day, rows + count
-        if rows >= _ROWS_AT_ONCE or index == len(counts) - 1:
+    for day, count in counts:
+        rows += count
+        if rows >= _ROWS_AT_ONCE:
             yield low, day
-            low, rows = None, 0
+            low, rows = day + timedelta(days=1), 0
+    if low <= end:
+        yield low, end
 
 
 def _audit(connection: duckdb.DuckDBPyConnection, name: str, ranges: Sequence[tuple[date, date]]) -> TableResult:
@@ -133,17 +137,15 @@ def _compare(connection: duckdb.DuckDBPyConnection, result: TableResult, low: da
     connection.execute("drop table difference")
 
 
-def _compare_sealed(connection: duckdb.DuckDBPyConnection, result: TableResult, first: date | None, last: date | None) -> None:
-    kept = connection.execute(
+def _compare_sealed(connection: duckdb.DuckDBPyConnection, result: TableResult, first: date, last: date) -> None:
+    rows = connection.execute(
         "select day, row_count, checksum from day_checksum where table_name = $table and day between $first and $last",
-        {"table": result.table, "first": first or date.min, "last": last or date.max},
+        {"table": result.table, "first": first, "last": last},
     ).fetchall()
-    if not kept:
-        return
-    days = [day for day, _, _ in kept]
-    now = retention.checksums(connection, result.table, min(days), max(days) + timedelta(days=1))
-    result.sealed_days = len(days)
-    result.wrong_sealed_days = sorted(day for day, rows, checksum in kept if now.get(day) != (rows, checksum))
+    kept = {day: (count, checksum) for day, count, checksum in rows}
+    now = retention.checksums(connection, result.table, first, last + timedelta(days=1))
+    result.sealed_days = len(kept)
+    result.wrong_sealed_days = sorted(day for day in kept.keys() | now.keys() if kept.get(day) != now.get(day))
 
 
 def _repair(connection: duckdb.DuckDBPyConnection, table: str) -> None:

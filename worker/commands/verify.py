@@ -11,7 +11,7 @@ import typer
 from worker.commands import AsJson, Sources, print_json_lines, print_rows
 from worker.errors import ConfigError, Differences
 from worker.store.database import open_database
-from worker.store.reader import open_reader
+from worker.store.reader import open_reader, require_file
 from worker.verify import TableResult, switched_on, verify
 
 
@@ -28,6 +28,7 @@ def verify_command(
     settings = context.ensure_object(Sources).settings()
     first, last = _day_range(days)
     began = time.monotonic()
+    require_file(settings.store.path)
     opened = open_database(settings, datetime.now(UTC)) if repair else open_reader(settings.store.path, settings.store, spill=True)
     with closing(opened) as connection:
         results = list(verify(connection, switched_on(connection), first, last, repair=repair))

@@ -17,8 +17,7 @@ def open_reader(path: Path, settings: Store, *, spill: bool = False) -> duckdb.D
 
     Raises StoreError: no such file, held by another process, not a tidemark file, written by a newer version.
     """
-    if not path.is_file():
-        raise StoreError(f"there is no file {path}", "Name it: --set store.path=FILE, or store.path in the configuration.")
+    require_file(path)
     connection = _connect(path, settings, f"{path}.tmp" if spill else "")
     try:
         _check_version(connection, path)
@@ -27,6 +26,12 @@ def open_reader(path: Path, settings: Store, *, spill: bool = False) -> duckdb.D
         connection.close()
         raise
     return connection
+
+
+def require_file(path: Path) -> None:
+    """Raises StoreError where there is none: who only looks, or repairs, must not make one."""
+    if not path.is_file():
+        raise StoreError(f"there is no file {path}", "Name it: --set store.path=FILE, or store.path in the configuration.")
 
 
 def _connect(path: Path, settings: Store, temp_directory: str) -> duckdb.DuckDBPyConnection:

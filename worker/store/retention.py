@@ -7,8 +7,8 @@ import duckdb
 from worker.tables import TABLES
 
 # Dimensions are not sealed: a late reading of stock still counts.
-_NOT_SEALED = frozenset({"daily_stock"})
-SEALED_TABLES = tuple(name for name, table in TABLES.items() if table.is_daily and name not in _NOT_SEALED)
+NOT_SEALED = frozenset({"daily_stock"})
+SEALED_TABLES = tuple(name for name, table in TABLES.items() if table.is_daily and name not in NOT_SEALED)
 _DROPPED = ("touchpoint", "order_current", *(name for name, table in TABLES.items() if not table.is_daily and name != "customer_first"))
 
 
