@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,8 +28,9 @@ from worker.tables import TABLES
 
 ROWS = ("touchpoint", "order_current", "order_item", "order_tombstone", "customer", "product", "product_stock")
 VIEWS = {"daily_users_running": "daily_users", "daily_sales_total": "daily_sales"}
-FAULTS = ("none",) * 6 + ("disk", "kill")
-STATEMENTS = 120  # a commit has about so many
+OUTCOMES = ("accepted", "duplicate", "superseded", "rejected", "expired")
+FAULTS = ("none",) * 4 + ("disk", "kill")
+STATEMENTS = 80  # a commit has about so many
 
 
 def writer_schemas(directory: Path) -> FileSchemas:
@@ -56,6 +58,7 @@ class Simulation:
         self.reference = Reference(
             reporting_time_zone=options.time_zone, reporting_currency=self.settings.reporting_currency, writer_schemas=WRITER_SCHEMAS
         )
+        self.zone = ReportingZone(options.time_zone)
         self.history = DayHistory()
         self.kept: dict[str, list[tuple[Any, ...]]] = {"rejected": [], "expired": []}
         self.met: Counter[str] = Counter()
@@ -111,8 +114,7 @@ class Simulation:
 
     def _open(self) -> None:
         self.store = Store(self.settings, self.now)
-        zone = ReportingZone(self.settings.time.reporting_time_zone)
-        decoder = Decoder(self.schemas, zone, self.settings.time.future_guard, self.log.topics())
+        decoder = Decoder(self.schemas, self.zone, self.settings.time.future_guard, self.log.topics())
         self.pipeline = Pipeline(self.log, decoder, self.store, self.settings)
         self.pipeline.start(self._tick)
 
@@ -122,8 +124,9 @@ class Simulation:
         self.store.close()
         if self.is_switching:
             off = set(self.random.sample(sorted(TABLES), self._one((0, 1, 3))))
-            off |= {name for name, table in TABLES.items() if off & set(table.needs)}
-            off |= {name for name, table in TABLES.items() if off & set(table.needs)}
+            for name, table in TABLES.items():  # what a table needs comes before it
+                if off & set(table.needs):
+                    off.add(name)
             self.settings = self.settings.model_copy(update={"tables": dict.fromkeys(off, False)})
             self.history.switched(self.reference.tables(), self.settings.tables_on)
         self._open()
@@ -137,11 +140,18 @@ class Simulation:
         self.log.visible_until = self.now
 
     def _step(self, batch: EventBatch) -> None:
-        """Commit a batch, though the disk may fail or the process be killed on the way."""
-        commit_before = self.pipeline.state.commit_id
-        fault = self._one(FAULTS)
+        """Commit a batch, whatever happens on the way; the reference follows if the file moved on."""
+        before = self.pipeline.state.commit_id
+        self._offer(batch, self._one(FAULTS))
+        commits = self.pipeline.state.commit_id - before
+        assert commits in (0, 1)
+        if commits:
+            self._committed(batch)
+
+    def _offer(self, batch: EventBatch, fault: str) -> None:
+        """One step of the pipeline: once more if the disk fails, not at all if it fails unexpectedly or the process is killed."""
+        connection = self.store._connection  # faults can't be put in from outside
         survivor = self.file.with_name(f"{int(self.file.stem) + 1}.duckdb") if fault == "kill" else None
-        connection = self.store._connection  # the one place where faults can be put in
         if fault != "none":
             statement, is_done = self.random.randint(1, STATEMENTS), self.random.random() < 0.5
             self.store._connection = FaultyConnection(connection, statement, survivor, self.file, is_done)  # type: ignore[assignment]
@@ -151,23 +161,18 @@ class Simulation:
             self.met["failed commits"] += 1
             self.store._connection = connection
             self.pipeline.step(batch, self.now, self._tick)
-        except duckdb.Error:
-            self.met["ends by a bad disk"] += 1
-            self._restart()
-        except Killed:
-            self.met["kills"] += 1
-            assert survivor is not None
+        except (duckdb.Error, Killed):
+            self.met["deaths"] += 1
             connection.close()
-            self.file = survivor
-            self.settings = self.settings.model_copy(update={"store": self.settings.store.model_copy(update={"path": survivor})})
+            self._move_to(survivor or self.file)
             self._open()
-        self.store._connection = getattr(self.store._connection, "_connection", self.store._connection)
-        commits = self.pipeline.state.commit_id - commit_before
-        assert commits in (0, 1)
-        if commits:
-            self._committed(batch)
-        elif fault == "kill":
-            self.met["kills before the commit"] += 1
+        else:
+            self.store._connection = connection
+
+    def _move_to(self, file: Path) -> None:
+        self.file = file
+        store = self.settings.store.model_copy(update={"path": file})
+        self.settings = self.settings.model_copy(update={"store": store})
 
     def _committed(self, batch: EventBatch) -> None:
         """The reference follows the file: it processes the batch and seals what the file sealed."""
@@ -189,14 +194,11 @@ class Simulation:
     # What is compared
 
     def _accounting_faults(self, rows: list[Row]) -> list[str]:
-        outcomes = ("accepted", "duplicate", "superseded", "rejected", "expired")
-        faults = [f"accounting {row['stream']}: read is not the sum" for row in rows if row["read"] != sum(row[name] for name in outcomes)]
-        found = {(row["stream"], name): row[name] for row in rows for name in outcomes if row[name]}
-        expected = dict(self.reference.accounting)
+        faults = [f"accounting {row['stream']}: read is not the sum" for row in rows if row["read"] != sum(row[name] for name in OUTCOMES)]
+        expected = _told_apart(self.reference.accounting)
+        found = _told_apart({(row["stream"], name): row[name] for row in rows for name in OUTCOMES})
         faults += [
-            f"accounting {key}: expected {expected.get(key)}, is {found.get(key)}"
-            for key in sorted(expected.keys() | found.keys())
-            if expected.get(key) != found.get(key)
+            f"accounting {key}: expected {expected[key]}, is {found[key]}" for key in expected | found if expected[key] != found[key]
         ]
         conflicting = sum(row["conflicting_duplicates"] for row in rows)
         if conflicting != self.reference.conflicting_duplicates:
@@ -218,3 +220,12 @@ class Simulation:
 
     def _one(self, choices: Any) -> Any:
         return self.random.choice(choices)
+
+
+def _told_apart(accounting: Mapping[tuple[str, str], int]) -> Counter[tuple[str, str]]:
+    """What a tombstone cleared can't be compared any more, so of dimensions a duplicate can't always be told from a new version."""
+    told: Counter[tuple[str, str]] = Counter()
+    for (stream, outcome), count in accounting.items():
+        is_vague = stream in ("customers", "products") and outcome in ("accepted", "duplicate", "superseded")
+        told[stream, "valid" if is_vague else outcome] += count
+    return told

@@ -21,6 +21,11 @@ DAILY_AND_SEALED = (
     "daily_sessions",
 )
 
+SALES_MEASURES = (
+    *("orders", "units", "gross_cents", "discount_cents", "tax_cents", "shipping_cents", "refunded_cents", "net_cents", "cost_cents"),
+    "units_without_cost",
+)
+
 
 def grouped(rows: Iterable[Row], key: str, measures: Callable[[list[Row]], Row]) -> list[Row]:
     """One row for each value of the columns of `key` (a null there counts as "(none)") with what `measures` makes of its members."""
@@ -281,6 +286,16 @@ def daily_sessions(sessions: list[Row]) -> list[Row]:
 
 
 def daily_sales_total(daily: list[Row]) -> list[Row]:
-    """The exact sums by day and currency; the view's ratios are made of them."""
-    columns = ("orders", "units", "gross_cents", "discount_cents", "refunded_cents", "net_cents", "cost_cents")
-    return grouped(daily, "day currency", lambda rows: {column: total(rows, column) for column in columns})
+    """Sums of a day in one currency, and ratios of them where there is something to divide by."""
+
+    def measures(rows: list[Row]) -> Row:
+        sums = {column: total(rows, column) for column in SALES_MEASURES}
+        orders, units, gross, net = sums["orders"], sums["units"], sums["gross_cents"], sums["net_cents"]
+        return sums | {
+            "average_order_cents": float(net) / orders,
+            "items_per_order": float(units) / orders,
+            "discount_rate": float(sums["discount_cents"]) / float(gross) if gross > 0 else None,
+            "margin": float(net - sums["cost_cents"]) / float(net) if net > 0 else None,
+        }
+
+    return grouped(daily, "day currency", measures)
