@@ -84,7 +84,7 @@ class RandomAvro:
         branches = {"string": ["string", "bytes"], "long": ["long", "int"], "int": ["int"]}[plain]
         kept = self.random.sample(branches, self.random.randint(1, len(branches)))
         if isinstance(reader, list) and self.random.random() < 0.7:
-            kept.append("null")
+            kept = self.random.choice([[*kept, "null"]] * 9 + [["null"]])
         self.random.shuffle(kept)
         return kept if len(kept) > 1 or self.random.random() < 0.3 else kept[0]
 

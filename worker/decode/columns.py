@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -82,7 +82,7 @@ class _Run:
         return Buffer(bytes(raw + PADDING))
 
     def record(self, plan: RecordPlan, cursor: Cursor) -> Columns:
-        columns = {column.name: self._constant(column, len(cursor)) for column in plan.absent}
+        columns = {column.name: self._constant(column, column.default, len(cursor)) for column in plan.absent}
         for step in plan.steps:
             match step:
                 case Skip(type=kind):
@@ -93,20 +93,18 @@ class _Run:
                     columns[column.name] = self._list(step, cursor)
         return columns
 
-    def _constant(self, column: Column, n: int) -> Texts | Numbers | Lists:
-        """A column that the writer doesn't have: the reader's default."""
-        present = np.zeros(n, np.bool_) if column.default is None else None
+    def _constant(self, column: Column, value: Any, n: int) -> Texts | Numbers:
+        """A column of one value: the reader's default, or null where the writer has nothing else."""
+        present = np.zeros(n, np.bool_) if value is None else None
         if pa.types.is_string(column.arrow):
-            start, stop = self._constants[column.default or ""] if column.default else (0, 0)
+            start, stop = self._constants[value] if value else (0, 0)
             return Texts(np.full(n, start), np.full(n, stop), present)
-        assert not pa.types.is_list(column.arrow), f"{column.name}: an array has no default"
-        return Numbers(np.full(n, column.default or 0, np.int64), present)
+        return Numbers(np.full(n, value or 0), present)
 
     def _scalar(self, step: Scalar, cursor: Cursor) -> Texts | Numbers:
         if not step.is_union:
             (branch,) = step.branches
-            assert branch is not None
-            return self._value(step.column, branch, cursor)
+            return self._constant(step.column, None, len(cursor)) if branch == NULL else self._value(step.column, branch, cursor)
         index = cursor.varint()
         readable = [(i, branch) for i, branch in enumerate(step.branches) if branch is not None and branch != NULL]
         nulls = [i for i, branch in enumerate(step.branches) if branch == NULL]

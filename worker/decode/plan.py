@@ -167,7 +167,7 @@ def _column(field: Field) -> Column:
             arrow = _MICROS
         case Primitive(name="long"):
             arrow = _LONG
-        case Array(items=Record() as item) if not nullable:
+        case Array(items=Record() as item) if not nullable and field.default is NO_DEFAULT:
             arrow = pa.list_(pa.struct([pa.field(inner.name, inner.arrow, inner.nullable) for inner in columns_of(item)]))
         case _:
             raise AssertionError(f"{field.name}: a reader has no fields of this type")
