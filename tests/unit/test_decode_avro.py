@@ -111,7 +111,10 @@ def changed(**fields: Json) -> Json:
         (changed(note="null"), "resolved"),
         (changed(id="null"), "Unresolvable: the writer's id is null, which can't be read as string"),
         (changed(items={"type": "array", "items": "int"}), "Unresolvable: the writer's items is not an array of Item"),
-        (changed(items={"type": "array", "items": record("Item", n="long")}), "Unresolvable: the writer's n is long, which can't be read as int32"),
+        (
+            changed(items={"type": "array", "items": record("Item", n="long")}),
+            "Unresolvable: the writer's n is long, which can't be read as int32",
+        ),
         (changed(items={"type": "array", "items": ["null", record("Item", n="int")]}), "NotColumnar: a union of records in items"),
         (["null", READER], "NotColumnar: a union of records"),
         (["null", record("Touchpoint", a="int")], "Unresolvable: none of the writer's union is a record Order"),

@@ -43,7 +43,9 @@ def test_day_and_hour_are_those_on_the_clock(seed: int, name: str) -> None:
     span = micros(datetime(2099, 12, 31, tzinfo=UTC)) - micros(datetime(1980, 1, 1, tzinfo=UTC))
     instants = [datetime(1980, 1, 1, tzinfo=UTC) + timedelta(microseconds=random.randrange(span)) for _ in range(2_000)]
     around = instants_around_changes(name)
-    instants += [at + timedelta(microseconds=shift) for at in random.sample(around, min(len(around), 1_000)) for shift in (-1, 0, 59_999_999)]
+    instants += [
+        at + timedelta(microseconds=shift) for at in random.sample(around, min(len(around), 1_000)) for shift in (-1, 0, 59_999_999)
+    ]
     local = [at.astimezone(ZoneInfo(name)) for at in instants]
     days, hours = ReportingZone(name).day_and_hour(np.array([micros(at) for at in instants]))
     assert days.tolist() == [(at.date() - EPOCH.date()).days for at in local]

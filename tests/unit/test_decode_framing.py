@@ -1,6 +1,5 @@
 """Frames against Confluent's own deserializers."""
 
-
 from random import Random
 from uuid import UUID
 

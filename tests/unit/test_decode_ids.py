@@ -63,7 +63,10 @@ def test_canonical_uuids_are_themselves(seed: int) -> None:
     ],
 )
 def test_any_other_text_is_hashed_and_kept(text: str) -> None:
-    assert split([CANONICAL, text, CANONICAL]) == ([uuid.UUID(CANONICAL).bytes, hash_of(text), uuid.UUID(CANONICAL).bytes], [None, text, None])
+    assert split([CANONICAL, text, CANONICAL]) == (
+        [uuid.UUID(CANONICAL).bytes, hash_of(text), uuid.UUID(CANONICAL).bytes],
+        [None, text, None],
+    )
 
 
 def test_each_character_of_a_uuid_counts(seed: int) -> None:

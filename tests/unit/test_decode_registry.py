@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture()
+@pytest.fixture
 def server() -> Iterator[Server]:
     with Server() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
@@ -75,7 +75,10 @@ def schemas(server: Server, clock: Hours | None = None, **settings: object) -> R
 
 
 def test_a_schema_is_found_by_its_id_and_by_its_guid(server: Server) -> None:
-    server.answers = {"/schemas/ids/7": (200, json.dumps({"schema": '"int"'})), f"/schemas/guids/{GUID}": (200, json.dumps({"schema": '"long"'}))}
+    server.answers = {
+        "/schemas/ids/7": (200, json.dumps({"schema": '"int"'})),
+        f"/schemas/guids/{GUID}": (200, json.dumps({"schema": '"long"'})),
+    }
     assert [schemas(server).text(7), schemas(server).text(GUID)] == ['"int"', '"long"']
 
 
@@ -185,5 +188,6 @@ def test_all_faults_of_a_map_of_files_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         FileSchemas({"seven": tmp_path / "a.avsc", "7": tmp_path / "none.avsc"})
     assert raised.value.message == (
-        "registry.files: 'seven' is neither a schema id nor a GUID\n" + f"registry.files.7: {tmp_path / 'none.avsc'}: No such file or directory"
+        "registry.files: 'seven' is neither a schema id nor a GUID\n"
+         f"registry.files.7: {tmp_path / 'none.avsc'}: No such file or directory"
     )

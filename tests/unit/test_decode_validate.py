@@ -9,8 +9,8 @@ import pytest
 
 from worker.decode.calendar import ReportingZone, micros
 from worker.decode.derive import derived
-from worker.decode.readings import READERS
 from worker.decode.plan import arrow_schema
+from worker.decode.readings import READERS
 from worker.decode.validate import faults
 from worker.events import EVENT_SCHEMAS, Stream
 

@@ -60,7 +60,7 @@ def _periods(zone: ZoneInfo) -> tuple[list[int], list[int]]:
     while day < _LAST:
         following = day + timedelta(days=1)
         if (new := offset(following)) != known:
-            seconds = bisect_left(range(_DAY_SECONDS), True, key=lambda s: offset(day + timedelta(seconds=s)) == new)  # noqa: B023
+            seconds = bisect_left(range(_DAY_SECONDS), True, key=lambda s: offset(day + timedelta(seconds=s)) == new)
             starts.append(micros(day + timedelta(seconds=seconds)))
             offsets.append(new // _MICRO)
             known = new

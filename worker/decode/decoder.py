@@ -1,7 +1,7 @@
 """The decoder: a batch of messages becomes a batch of events, tombstones and rejected messages."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 

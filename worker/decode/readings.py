@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from worker.decode import avro
 from worker.decode.framing import SchemaRef
