@@ -4,6 +4,7 @@ from collections import Counter
 from random import Random
 
 from tests.sql.conftest import NewWorker
+from tests.support.messages import Produced
 from tests.support.worker import Worker, order, product, tombstone, touch
 from worker.events import Origin, Partition
 
@@ -151,7 +152,7 @@ def test_state_at_closing_and_the_ledger_add_up_to_the_state_now(worker: Worker,
 _MONEY = ("orders", "gross_cents", "discount_cents", "refunded_cents", "tax_cents", "net_cents", "cost_cents")
 
 
-def _anything(random: Random, days: list[str]) -> object:
+def _anything(random: Random, days: list[str]) -> Produced:
     day = random.choice(days)
     if random.random() < 0.3:
         return touch(random.choice(("c1", "c2", None)), day)

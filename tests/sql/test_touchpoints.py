@@ -1,5 +1,6 @@
 """Touchpoints: duplicates, sessions, and the tables that only grow."""
 
+from typing import Any
 from uuid import UUID
 
 from tests.support.messages import Produced
@@ -67,8 +68,8 @@ def test_a_touchpoint_within_the_session_changes_no_entry(worker: Worker) -> Non
 def test_touchpoints_of_one_moment_are_ordered_bytewise_by_their_ids(worker: Worker) -> None:
     """The lesser id is the session's entry, the greater one its last; within one batch, and where the lesser comes later."""
     pairs = [("B", "a"), ("a", "b"), ("e", "é"), ("z", "é"), ("é", "😀"), ("\uffff", "😀"), (UUID_A, "e1"), ("0", UUID_B), (UUID_A, UUID_B)]
-    lesser = [{"session_id": f"{n}", "event_id": pair[0], "channel": "first"} for n, pair in enumerate(pairs)]
-    greater = [{"session_id": f"{n}", "event_id": pair[1], "channel": "second"} for n, pair in enumerate(pairs)]
+    lesser: list[dict[str, Any]] = [{"session_id": f"{n}", "event_id": pair[0], "channel": "first"} for n, pair in enumerate(pairs)]
+    greater: list[dict[str, Any]] = [{"session_id": f"{n}", "event_id": pair[1], "channel": "second"} for n, pair in enumerate(pairs)]
     worker.feed(*(touch("c2", f"2026-03-{10 + n}", **fields) for n, fields in enumerate(greater)))
     worker.feed(*(touch("c1", f"2026-03-{10 + n}", **fields) for n, fields in enumerate(lesser)))
     worker.feed(*(message for n, pair in enumerate(zip(greater, lesser, strict=True)) for message in _both(f"2026-04-{10 + n}", *pair)))
@@ -76,7 +77,7 @@ def test_touchpoints_of_one_moment_are_ordered_bytewise_by_their_ids(worker: Wor
     assert worker.query("select count(*) from session_day") == [(2 * len(pairs),)]
 
 
-def _both(day: str, greater: dict[str, str], lesser: dict[str, str]) -> list[Produced]:
+def _both(day: str, greater: dict[str, Any], lesser: dict[str, Any]) -> list[Produced]:
     return [touch("c2", day, **greater), touch("c1", day, **lesser)]
 
 

@@ -136,7 +136,7 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.zone, self.delay = "America/Sao_Paulo", timedelta(minutes=5)
-        self.rules = rules(self.zone, self.delay, timedelta(hours=6))
+        self.machine = rules(self.zone, self.delay, timedelta(hours=6))
         self.idleness = Idleness(timedelta(seconds=60))
         self.state = FRESH
         self.tick = 0.0
@@ -151,7 +151,7 @@ class Life(RuleBasedStateMachine):
         before = self.state
         self.idleness.observe(seen.keys(), self.tick)
         idle = self.idleness.idle(at_end & self.partitions, self.tick)
-        self.state = self.rules.advanced(before, seen, frozenset(self.partitions), idle)
+        self.state = self.machine.advanced(before, seen, frozenset(self.partitions), idle)
         for partition, at in seen.items():
             self.heard.setdefault(partition, []).append((self.tick, at))
         self._expect(before, {p for p in self.partitions if p in at_end and self._is_silent(p)})

@@ -9,11 +9,15 @@ import duckdb
 import pytest
 
 from tests.support.commands import tidemark
+from tests.support.messages import Produced
 from tests.support.worker import Worker, customer, line, order, product, tombstone, touch
+from worker import cli
 from worker.errors import ExitCode
 from worker.store.retention import SEALED_TABLES
 from worker.tables import TABLES
 from worker.verify import TableResult, verify
+
+pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
 CHANGED = {"VARCHAR": "coalesce({0}, '') || '!'", "DATE": "coalesce({0} + 1, date '2026-03-01')", "TIMESTAMP": "{0} + interval 1 second"}
 
@@ -23,18 +27,13 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """The 5th is sealed, the 9th and 10th are closed, later days open; every table has rows of them."""
     worker = Worker(tmp_path_factory.mktemp("verify"), retention={"days": 3})
     worker.feed(*_of("2026-03-05"), *_of("2026-03-09"), *_of("2026-03-10"), close="2026-03-11")
-    worker.feed(
-        *_of("2026-03-12"),
-        touch("c9", "2026-03-12"),
-        order("o9", "2026-03-12", customer_id="c9"),
-        customer("c1", "2026-03-12"),
-        tombstone("orders", "gone", "2026-03-12"),
-    )
+    visitor = [touch("c9", "2026-03-12"), order("o9", "2026-03-12", customer_id="c9"), customer("c1", "2026-03-12")]
+    worker.feed(*_of("2026-03-12"), *visitor, tombstone("orders", "gone", "2026-03-12"))
     yield worker
     worker.close()
 
 
-def _of(day: str) -> list[object]:
+def _of(day: str) -> list[Produced]:
     touches = [touch(f"c{n % 2}", day, product_id="p1", cost_cents=5, channel=("email", "paid")[n % 2]) for n in range(4)]
     return [*touches, order(f"o{day}", day, items=[line(category="shirts")]), order("gone", day), product("p1", day, stock_level=3)]
 
@@ -160,7 +159,7 @@ def test_a_repair_fills_every_table_anew_and_leaves_sealed_days_as_they_are(tmp_
     worker.close()
 
 
-def test_the_command_says_what_differs_by_its_exit_code_and_repairs_it(tmp_path: Path) -> None:
+def test_the_command_says_what_differs_by_its_exit_code_and_repairs_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     worker = Worker(tmp_path)
     worker.feed(*_of("2026-03-05"), *_of("2026-03-06"))
     worker.tamper("update daily_reach set customers = 99 where day = '2026-03-05'")
@@ -171,15 +170,25 @@ def test_the_command_says_what_differs_by_its_exit_code_and_repairs_it(tmp_path:
     assert found.returncode == ExitCode.DIFFERENCES
     assert [row["table"] for row in map(json.loads, found.stdout.splitlines()) if not row["agrees"]] == ["daily_reach"]
     assert "tidemark verify --repair" in found.stderr
-    assert tidemark("verify", "--days", "2026-03-06..2026-03-31", path=path).returncode == ExitCode.OK
-    assert tidemark("verify", "--repair", path=path).returncode == ExitCode.DIFFERENCES
-    agreed = tidemark("verify", path=path)
-    assert (agreed.returncode, "21 of 21 tables agree" in agreed.stdout) == (ExitCode.OK, True)
+    assert ended("--set", f"store.path={path}", "verify", "--days", "2026-03-06..2026-03-31") == ExitCode.OK
+    assert ended("--set", f"store.path={path}", "verify", "--repair") == ExitCode.DIFFERENCES
+    capsys.readouterr()
+    assert ended("--set", f"store.path={path}", "verify") == ExitCode.OK
+    assert "21 of 21 tables agree" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("options", [(), ("--repair",)])
-def test_a_file_that_is_not_there_is_not_made_by_verify(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_a_file_that_is_not_there_is_not_made_by_verify(
+    tmp_path: Path, options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     missing = tmp_path / "missing.duckdb"
-    found = tidemark("verify", *options, path=missing)
-    assert (found.returncode, "there is no file" in found.stderr) == (ExitCode.STORE, True)
+    assert ended("--set", f"store.path={missing}", "verify", *options) == ExitCode.STORE
+    assert "there is no file" in capsys.readouterr().err
     assert not missing.exists()
+
+
+def ended(*arguments: str) -> int:
+    """The command's exit code, in this process."""
+    with pytest.raises(SystemExit) as exited:
+        cli.main(arguments)
+    return int(exited.value.code or 0)
