@@ -14,7 +14,15 @@ from types import FrameType
 from typing import Any, TypeVar
 
 import structlog
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event, stop_when_event_set, wait_exponential_jitter
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_exponential,
+    wait_random,
+)
 
 from worker.errors import ExitCode, Fatal, Unavailable
 from worker.events import EventBatch
@@ -123,7 +131,7 @@ class _Patience:
         self._observer = observer
         self._retrying = Retrying(
             retry=retry_if_exception_type(Unavailable),
-            wait=wait_exponential_jitter(initial=0.5, max=_LONGEST_WAIT),
+            wait=wait_exponential(multiplier=0.5, max=_LONGEST_WAIT) + wait_random(0, 1),
             stop=stop_when_event_set(stop.event),
             sleep=sleep_using_event(stop.event),
             before_sleep=self._tell,
