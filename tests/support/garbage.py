@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from tests.support.messages import WRITERS_OF, Draft, framed, guid_of
+from tests.support.messages import WRITERS_OF, Draft, framed, guid_of, item_body, long_body
 
 Spoiler = Callable[[Random, Draft], Draft]
 
@@ -120,9 +120,11 @@ def _amount_beyond_limits(random: Random, draft: Draft) -> Draft:
     return _changed(draft, **{random.choice(fields): random.choice(TOO_MUCH)}) if fields else _empty_id(random, draft)
 
 
-def _before_1980(random: Random, draft: Draft) -> Draft:
+def _about_1980(random: Random, draft: Draft) -> Draft:
+    """The first moment of 1980 is still valid, and on a day of 1979 in the west."""
     beginning = datetime(1980, 1, 1, tzinfo=UTC)
-    moment = random.choice((beginning - timedelta(microseconds=1), beginning - timedelta(days=3653), datetime(1, 1, 1, tzinfo=UTC)))
+    before = (beginning - timedelta(microseconds=1), beginning - timedelta(days=3653), datetime(1, 1, 1, tzinfo=UTC))
+    moment = random.choice((beginning, *before))
     return _changed(draft, **{random.choice(LIMITED_TIMES[draft.stream]): moment})
 
 
@@ -142,6 +144,15 @@ def _item_beyond_limits(random: Random, draft: Draft) -> Draft:
     item = {"product_id": "p1", "quantity": 1, "unit_price_cents": 1, "discount_cents": 0} | {field: random.choice(bad)}
     assert draft.record is not None
     return _changed(draft, items=[*draft.record["items"], item])
+
+
+def _items_in_blocks(random: Random, draft: Draft) -> Draft:
+    """Valid: the items one by one, each in a block with its size in bytes before it."""
+    without_items = _framed_value(_changed(draft, items=[]))
+    assert draft.record is not None
+    blocks = [item_body(item) for item in draft.record["items"]]
+    sized = [long_body(-1) + long_body(len(block)) + block for block in blocks]
+    return _with_value(draft, without_items[:-1] + b"".join(sized) + b"\0")
 
 
 def _order_beyond_limits(random: Random, draft: Draft) -> Draft:
@@ -174,6 +185,6 @@ OF_BYTES: tuple[Spoiler, ...] = (
     *(_bad_magic, _cut_short, _more_behind, _unknown_schema, _unknown_guid, _schema_of_another_stream),
     *(_no_text, _giant_length, _a_byte_of_ones),
 )
-OF_VALUES: tuple[Spoiler, ...] = (_empty_id, _amount_beyond_limits, _before_1980, _beyond_the_future_guard, _moment_without_date)
-OF_ORDERS: tuple[Spoiler, ...] = (_item_beyond_limits, _order_beyond_limits)
+OF_VALUES: tuple[Spoiler, ...] = (_empty_id, _amount_beyond_limits, _about_1980, _beyond_the_future_guard, _moment_without_date)
+OF_ORDERS: tuple[Spoiler, ...] = (_item_beyond_limits, _order_beyond_limits, _items_in_blocks)
 OF_TOUCHPOINTS: tuple[Spoiler, ...] = (_null_touchpoint, _score_beyond_limits)

@@ -197,6 +197,21 @@ def avro_body(schema_id: int, record: Record) -> bytes:
     return out.getvalue()
 
 
+def item_body(item: Record) -> bytes:
+    """The Avro bytes of one item by the first writer of orders, who writes the items last."""
+    schema = WRITERS[1]["fields"][-1]["type"]["items"]
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, schema, _written(schema, item))
+    return out.getvalue()
+
+
+def long_body(number: int) -> bytes:
+    """The Avro bytes of a long."""
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, {"type": "long"}, number)
+    return out.getvalue()
+
+
 def _written(schema: Mapping[str, Any], record: Record) -> dict[str, Any]:
     """The record's fields, with FILLED_IN where this writer must write something and the record has nothing."""
     written = {}

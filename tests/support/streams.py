@@ -167,7 +167,7 @@ class _Shop:
             "updated_at": ordered_at,
             "currency": self._one(CURRENCIES),
             **{name: self._one(NAMES) for name in ("customer_segment", "region", "country", "state", "city")},
-            "items": [self._item() for _ in range(self.random.choice((0, 1, 1, 2, 5)))],
+            "items": [self._item() for _ in range(self.random.choice((0, 1, 1, 2, 2, 5, 40)))],
         }
         told = []
         for _ in range(self.random.choice((1, 1, 2, 3, 4))):
