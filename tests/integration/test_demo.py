@@ -31,7 +31,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The file that a small demo leaves behind, and its screen."""
     path = tmp_path_factory.mktemp("demo") / "demo.duckdb"
     console, out = shown()
-    run.run_shop(path, seed=3, console=console, visitors=VISITORS, batch_messages=1_500)
+    run.run_shop(path, seed=3, console=console, visitors=VISITORS, batch_messages=2_500)
     return path, out.getvalue()
 
 
