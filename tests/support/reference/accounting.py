@@ -10,6 +10,7 @@ from tests.support.reference import tables
 from tests.support.reference.decoding import Invalid, Message, Row, decoded_event, decoded_tombstone
 
 Version: TypeAlias = tuple[datetime, int, int]
+VERSIONED = {"orders": ("day", "order_id"), "customers": ("customer_id",), "products": ("product_id",)}
 COUNTED = ("COMPLETED", "REFUNDED")
 
 
@@ -87,6 +88,15 @@ class Reference:
             found[name] = rows + found[name]
         return found | tables.views(found)
 
+    def order_rows(self) -> list[Row]:
+        """The rows of order_current, each with its items."""
+        rows = []
+        for row in self._versions["orders"].values():
+            deleted = self._tombstones["orders"].get(row["order_id"])
+            stands = deleted is None or _version_of(row) > _version_of(deleted)
+            rows.append(row | {"counted": row["status"] in COUNTED and stands})
+        return rows
+
     def _outcome(self, stream: str, message: Message, latest: datetime) -> str:
         try:
             if message.value() is None:
@@ -115,11 +125,7 @@ class Reference:
         if stream == "products" and row["stock_level"] is not None:
             reading = {name: row[name] for name in ("product_id", "updated_at", "stock_level", "day")}
             self._stock[row["product_id"], row["updated_at"], row["stock_level"]] = reading
-        key = {
-            "orders": (row["day"], row.get("order_id")),
-            "customers": row.get("customer_id"),
-            "products": row.get("product_id"),
-        }[stream]
+        key = tuple(row[column] for column in VERSIONED[stream])
         return _keep_latest(self._versions[stream], key, row)
 
     def _tombstone(self, stream: str, message: Message, latest: datetime) -> str:
@@ -136,14 +142,6 @@ class Reference:
         assert offset is not None
         old = self.day_offsets.get((day, topic, partition), DayOffset(offset, offset, 0))
         self.day_offsets[day, topic, partition] = DayOffset(min(old.first_offset, offset), max(old.last_offset, offset), old.rows + 1)
-
-    def order_rows(self) -> list[Row]:
-        rows = []
-        for row in self._versions["orders"].values():
-            deleted = self._tombstones["orders"].get(row["order_id"])
-            stands = deleted is None or _version_of(row) > _version_of(deleted)
-            rows.append(row | {"counted": row["status"] in COUNTED and stands})
-        return rows
 
     def _dimension_rows(self, stream: str, id_column: str, cleared: tuple[str, ...]) -> list[Row]:
         rows = []
