@@ -21,13 +21,14 @@ from tests.bench import data, report, topics
 from tests.bench.engine import Measured
 from tests.support.java import ROOT, NotHere
 from tests.support.messages import WRITERS
-from tests.support.real_kafka import running_broker
+from tests.support.real_kafka import Broker, JarBroker, running_broker
 from worker.events import Stream
 from worker.tables import TABLES
 
 console = Console(width=120)
 
 _SHAPE = data.Shape()
+_WORK = ROOT / "build" / "bench"
 
 
 class Scenario(StrEnum):
@@ -37,6 +38,7 @@ class Scenario(StrEnum):
     CORE = "core"  # orders, net and customers per day; touchpoints, cost and customers per day and channel
 
 
+_SLOWEST = 1e-3  # seconds a message; a run that takes longer is ended
 _CORE = {"customer_channel_day", "customer_sales_day", "daily_sales", "daily_reach"}
 
 _FIGURES = {
@@ -60,7 +62,7 @@ def main(
     late_share: Annotated[float, typer.Option(help="of sessions and orders, late by up to 20 days")] = _SHAPE.late_share,
     update_share: Annotated[float, typer.Option(help="of orders that get a second version")] = _SHAPE.update_share,
     seed: Annotated[int, typer.Option(help="of the shop")] = _SHAPE.seed,
-    out: Annotated[Path, typer.Option("--json", help="where the figures go")] = ROOT / "build" / "bench" / "bench.json",
+    out: Annotated[Path, typer.Option("--json", help="where the figures go")] = _WORK / "bench.json",
 ) -> None:
     """Measure the worker on a seeded shop and a real Kafka (TIDEMARK_TEST_KAFKA, Docker, or jars)."""
     shape = data.Shape(messages=messages, late_share=late_share, update_share=update_share, seed=seed)
@@ -69,29 +71,33 @@ def main(
         "store": {name: value for name, value in store.items() if value is not None},
         "batch": {"max_messages": batch} if batch else {},
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent) as temporary, _broker(Path(temporary)) as bootstrap:
-        console.print(f"{shape.messages:,} messages, seed {shape.seed}, on the broker at {bootstrap}")
-        names = topics.loaded(bootstrap, shape)
-        expected = [part.figures() for part in data.shop(shape)]
-        settings = _settings(Path(temporary), bootstrap, names)
-        scenarios = scenario or list(Scenario)
-        done = [_run(which, settings, given, expected) for _ in range(runs) for which in scenarios]
+    scenarios = scenario or list(Scenario)
+    shop = data.Shop(shape)
+    expected = [shop.orders.figures(), shop.touchpoints.figures()]
+    _WORK.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=_WORK) as temporary, _broker(Path(temporary)) as broker:
+        console.print(f"{shape.messages:,} messages, seed {shape.seed}, on the broker at {broker.bootstrap}")
+        settings = _settings(Path(temporary), broker.bootstrap, topics.loaded(broker.bootstrap, shop))
+        done = [_run(which, settings, given, expected, messages) for _ in range(runs) for which in scenarios]
     for which in scenarios:
         report.show(console, [run for run in done if run.scenario == which])
-    broker = "external" if "TIDEMARK_TEST_KAFKA" in os.environ else "own"
-    out.write_text(json.dumps(report.as_json(done, shape, broker, given, datetime.now(UTC)), indent=1))
+    out.write_text(json.dumps(report.as_json(done, shape, _described(broker), given, datetime.now(UTC)), indent=1))
     console.print(f"written to {out}")
 
 
 @contextmanager
-def _broker(directory: Path) -> Iterator[str]:
+def _broker(directory: Path) -> Iterator[Broker]:
     try:
         with running_broker(directory / "kafka") as broker:
-            yield broker.bootstrap
+            yield broker
     except NotHere as error:
         console.print(f"No benchmark without a broker: {error}")
         raise typer.Exit(1) from None
+
+
+def _described(broker: Broker) -> str:
+    """What is known of the broker: of our own, the jar's name and version."""
+    return next((ROOT / "build" / "kafka").glob("kafka_2*.jar")).stem if isinstance(broker, JarBroker) else "external"
 
 
 def _settings(directory: Path, bootstrap: str, names: Mapping[Stream, str]) -> dict[str, Any]:
@@ -108,14 +114,17 @@ def _settings(directory: Path, bootstrap: str, names: Mapping[Stream, str]) -> d
     }
 
 
-def _run(scenario: Scenario, settings: Mapping[str, Any], given: Mapping[str, Any], expected: list[data.Figures]) -> report.Run:
+def _run(
+    scenario: Scenario, settings: Mapping[str, Any], given: Mapping[str, Any], expected: list[data.Figures], messages: int
+) -> report.Run:
     """One run into a new file, in a process of its own. Exits where its figures are not exact."""
     off = {} if scenario is Scenario.ALL else dict.fromkeys(TABLES.keys() - _CORE, False)
     settings = {**settings, **given, "store": {**settings["store"], **given["store"]}, "tables": off}
     path = Path(settings["store"]["path"])
     load, busy = os.getloadavg()[0], _busy_seconds()
     engine = [sys.executable, "-m", "tests.bench.engine"]
-    ended = subprocess.run(engine, input=json.dumps(settings), stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    longest = 120 + _SLOWEST * messages
+    ended = subprocess.run(engine, input=json.dumps(settings), stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False, timeout=longest)
     if ended.returncode:
         raise SystemExit(f"the worker ended with exit code {ended.returncode}")
     measured = Measured(**json.loads(ended.stdout))

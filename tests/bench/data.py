@@ -245,10 +245,14 @@ class Orders:
         return [(_date(int(d)), int(o), int(c), int(n)) for d, o, c, n in zip(days, orders, customers, cents, strict=True)]
 
 
-def shop(shape: Shape) -> tuple[Orders, Touchpoints]:
-    """The shop of a shape; the same for the same seed."""
-    orders, touchpoints = np.random.default_rng(shape.seed).spawn(2)
-    return Orders(shape, orders), Touchpoints(shape, touchpoints)
+class Shop:
+    """What a shape brings about; the same for the same seed."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        orders, touchpoints = np.random.default_rng(shape.seed).spawn(2)
+        self.orders = Orders(shape, orders)
+        self.touchpoints = Touchpoints(shape, touchpoints)
 
 
 def _end(shape: Shape) -> int:
@@ -303,8 +307,8 @@ def _arrivals(count: int, arrived: Ints, shape: Shape, rng: np.random.Generator)
 
 def _distinct(groups: Ints, members: Ints, group_count: int) -> Ints:
     """How many different members each group has."""
-    pairs = np.unique(np.stack([groups, members]), axis=1)
-    return np.bincount(pairs[0], minlength=group_count)
+    among = int(members.max(initial=0)) + 1
+    return np.bincount(np.unique(groups * among + members) // among, minlength=group_count)
 
 
 def _sums(groups: Ints, values: Ints) -> Ints:

@@ -38,6 +38,9 @@ class Spent(NamedTuple):
     def __add__(self, other: tuple[float, ...]) -> "Spent":  # type: ignore[override]
         return Spent(self.wall + other[0], self.cpu + other[1])
 
+    def __sub__(self, other: "Spent") -> "Spent":
+        return Spent(self.wall - other.wall, self.cpu - other.cpu)
+
     @staticmethod
     def clock() -> "Spent":
         return Spent(time.perf_counter(), time.thread_time())
@@ -96,7 +99,7 @@ class Meter(Observer):
         measured.threads = {kind: seconds - self._cpu.get(kind, 0.0) for kind, seconds in now.items()}
         measured.cpu = sum(measured.threads.values())
 
-    def finished(self) -> Measured:
+    def taken(self) -> Measured:
         """The measurement, once the worker has ended."""
         self.measured.closing = time.perf_counter() - self._began - self.measured.wall
         self.measured.peak_rss = _peak_rss()
@@ -126,9 +129,7 @@ class Meter(Observer):
         return clocked
 
     def _add(self, stage: str, before: Spent) -> None:
-        after = Spent.clock()
-        so_far = self.measured.stages.get(stage, Spent())
-        self.measured.stages[stage] = so_far + (after.wall - before.wall, after.cpu - before.cpu)
+        self.measured.stages[stage] = self.measured.stages.get(stage, Spent()) + (Spent.clock() - before)
 
     def _thread_seconds(self) -> dict[str, float]:
         """CPU seconds of this process by kind of thread: main, librdkafka's, others (the reader)."""
@@ -159,7 +160,7 @@ def main() -> None:
     configure(settings.log)
     meter = Meter()
     run_worker(settings, Stop(), exit_at_end=True, observers=[meter], with_servers=False)
-    json.dump(asdict(meter.finished()), sys.stdout)
+    json.dump(asdict(meter.taken()), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -75,8 +75,7 @@ def stages(measured: Measured) -> list[tuple[Row, list[Row]]]:
         (("commit", took["commit"]), []),
         (("confirm", took["confirm"]), []),
     ]
-    inside = _total(spent for (_, spent), _ in parts)
-    rest = Spent(took["step"].wall - inside.wall, took["step"].cpu - inside.cpu)
+    rest = took["step"] - _total(spent for (_, spent), _ in parts)
     return [
         (("consume", took["consume"]), []),
         (("decode", took["decode"]), []),

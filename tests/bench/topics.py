@@ -6,26 +6,25 @@ from collections.abc import Iterable
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from tests.bench.data import PARTITIONS, Messages, Shape, shop
+from tests.bench.data import PARTITIONS, Messages, Shop
 from tests.support.clients import SILENT
 from worker.events import Stream
 
 _SECONDS = 30.0
 
 
-def loaded(bootstrap: str, shape: Shape) -> dict[Stream, str]:
+def loaded(bootstrap: str, shop: Shop) -> dict[Stream, str]:
     """The topics that hold the shop's messages: as an earlier call left them, or filled now. Raises RuntimeError."""
-    key = hashlib.sha256(repr(shape).encode()).hexdigest()[:12]
+    key = hashlib.sha256(repr(shop.shape).encode()).hexdigest()[:12]
     topics = {stream: f"bench-{key}-{stream}" for stream in (Stream.ORDERS, Stream.TOUCHPOINTS)}
-    if sum(_length(bootstrap, topic) for topic in topics.values()) == shape.messages:
+    if sum(_length(bootstrap, topic) for topic in topics.values()) == shop.shape.messages:
         return topics
-    orders, touchpoints = shop(shape)
     _create(bootstrap, topics.values())
-    _send(bootstrap, topics[Stream.ORDERS], orders.messages())
-    _send(bootstrap, topics[Stream.TOUCHPOINTS], touchpoints.messages())
+    _send(bootstrap, topics[Stream.ORDERS], shop.orders.messages())
+    _send(bootstrap, topics[Stream.TOUCHPOINTS], shop.touchpoints.messages())
     sent = sum(_length(bootstrap, topic) for topic in topics.values())
-    if sent != shape.messages:
-        raise RuntimeError(f"{shape.messages:,} messages were sent, the topics {', '.join(topics.values())} hold {sent:,}")
+    if sent != shop.shape.messages:
+        raise RuntimeError(f"{shop.shape.messages:,} messages were sent, the topics {', '.join(topics.values())} hold {sent:,}")
     return topics
 
 
