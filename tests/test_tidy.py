@@ -24,7 +24,7 @@ LAYERS = [
     {"serve"},
     {"pipeline"},
     {"run", "replay", "backfill", "verify"},
-    {"telemetry"},
+    {"telemetry", "outbox"},
     {"service"},
     {"demo"},
     {"commands"},

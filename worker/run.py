@@ -69,6 +69,9 @@ class Observer:
     def reading(self) -> None:
         """It is there again, or for the first time."""
 
+    def finished(self) -> None:
+        """The worker has drained and is about to end."""
+
 
 class Stop:
     """The wish to end: asked once, the worker drains; asked twice, it aborts."""
@@ -103,6 +106,7 @@ def run(pipeline: Pipeline, source: Source, *, clock: Clock, observer: Observer,
             observer.committed(batch, result, clock.tick() - began)
             if exit_at_end and batch.messages.at_end >= source.partitions():
                 stop.event.set()
+        observer.finished()
     finally:
         stop.event.set()
         reader.abandon()

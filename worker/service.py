@@ -12,6 +12,7 @@ from worker.decode.registry import schema_source
 from worker.errors import Unavailable
 from worker.events import EventBatch
 from worker.metrics import Metrics
+from worker.outbox import Outbox
 from worker.pipeline import Pipeline, StepResult
 from worker.run import SYSTEM_CLOCK, Clock, Observer, Stop, run
 from worker.serve.admin import AdminServer
@@ -19,6 +20,7 @@ from worker.serve.http import HttpServer
 from worker.serve.operations import reading_operations
 from worker.serve.query import Limits
 from worker.serve.status import StatusBoard
+from worker.source.dlq import DlqProducer
 from worker.source.kafka import KafkaSource
 from worker.source.losses import Acceptances
 from worker.store import Store
@@ -49,6 +51,10 @@ class _Several(Observer):
         for observer in self._observers:
             observer.reading()
 
+    def finished(self) -> None:
+        for observer in self._observers:
+            observer.finished()
+
 
 def run_worker(
     settings: Settings,
@@ -76,6 +82,9 @@ def run_worker(
             stack.enter_context(AdminServer(settings.admin_socket, reading_operations(store.cursor, board, Limits.of(settings.serve))))
             http = stack.enter_context(HttpServer(settings.serve, metrics.registry, board))
             log.info("worker_started", version=__version__, file=str(store.path), url=http.url)
+        watching: list[Observer] = [telemetry, *observers]
+        if settings.kafka.dlq_suffix:
+            watching.append(stack.enter_context(closing(Outbox(store, DlqProducer(settings.kafka), clock))))
         pipeline = Pipeline(source, decoder, store, settings)
-        run(pipeline, source, clock=clock, observer=_Several([telemetry, *observers]), stop=stop, exit_at_end=exit_at_end)
+        run(pipeline, source, clock=clock, observer=_Several(watching), stop=stop, exit_at_end=exit_at_end)
         log.info("worker_stopped", commit_id=pipeline.state.commit_id)

@@ -2,7 +2,8 @@
 
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from worker import __version__
 from worker.config import Settings, Store
 from worker.errors import ConfigError, StoreError
 from worker.resources import sql_dir, sql_text
+from worker.store.retention import NOT_SEALED
 from worker.store.sql import run
 from worker.tables import TABLES
 
 # Files that 1.5 clients can read too: analysts open them with what they have.
 _STORAGE_VERSION = "v1.5.0"
+_SEALED_BEFORE = "coalesce((select sealed_before from progress), date '0001-01-01')"
 
 
 def open_database(settings: Settings, now: datetime) -> duckdb.DuckDBPyConnection:
@@ -30,10 +33,12 @@ def open_database(settings: Settings, now: datetime) -> duckdb.DuckDBPyConnectio
         _create(settings, now)
     connection = connect(path, settings.store)
     try:
-        migrate(connection, now)
-        _check_fixed_settings(connection, settings)
-        _define(connection)
-        lock_down(connection)
+        with told(path):
+            _check_ours(connection, path)
+            migrate(connection, now)
+            _check_fixed_settings(connection, settings)
+            _define(connection)
+            lock_down(connection)
     except BaseException:
         connection.close()
         raise
@@ -58,14 +63,37 @@ def connect(path: Path, settings: Store) -> duckdb.DuckDBPyConnection:
             },
         )
     except duckdb.IOException as error:
-        if "lock" in str(error):
+        if "Could not set lock" in str(error):
             raise StoreError(
                 f"{path} is held by another process: {_holder(str(error))}",
                 "One worker per file. Stop the other one, or ask it: tidemark status, tidemark query",
             ) from error
-        raise StoreError(f"{path} can't be opened: {error}", "Check that its directory exists, its permissions, and the disk.") from error
+        raise StoreError(f"{path} can't be opened: {error}", "Check that it is a tidemark file, its permissions, and the disk.") from error
     except duckdb.Error as error:
         raise StoreError(f"{path} can't be opened: {error}", "Is it a tidemark file? A damaged one is restored from a backup.") from error
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """DuckDB's errors as a user is told of them (see store_error)."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise store_error(error, path) from error
+
+
+def store_error(error: duckdb.Error, path: Path) -> Exception:
+    """What a user can act upon becomes a StoreError; a wrong statement is a bug and stays what it is."""
+    text = str(error)
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return StoreError(f"{path}: DuckDB ran out of memory: {text}", "Raise store.memory_limit, or lower batch.max_messages.")
+    # A commit that can't be written is a TransactionException.
+    if isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.TransactionException):
+        remedy = (
+            "Free disk space, then start the worker again." if "space" in text.lower() else "Check the disk, then start the worker again."
+        )
+        return StoreError(f"{path} can't be written: {text}", f"{remedy} Nothing of the batch was committed.")
+    return error
 
 
 def lock_down(connection: duckdb.DuckDBPyConnection) -> None:
@@ -97,14 +125,14 @@ def migrate(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
 
 
 def _applied(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    tables = {name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()}
-    if "schema_migration" not in tables:
-        if tables:
-            raise StoreError(
-                "the file is a DuckDB file, but not one of tidemark's", "Choose another path: store.path in the configuration."
-            )
-        connection.execute("create table schema_migration (name varchar not null, applied_at timestamp not null)")
     return {name for (name,) in connection.execute("select name from schema_migration").fetchall()}
+
+
+def _check_ours(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    if connection.execute("select 1 from duckdb_tables() where table_name = 'schema_migration'").fetchone() is None:
+        raise StoreError(
+            f"{path} is a DuckDB file, but not one of tidemark's", "Choose another path: store.path in the configuration."
+        )
 
 
 def _create(settings: Settings, now: datetime) -> None:
@@ -115,6 +143,7 @@ def _create(settings: Settings, now: datetime) -> None:
     try:
         connection = connect(temporary, settings.store)
         try:
+            connection.execute("create table schema_migration (name varchar not null, applied_at timestamp not null)")
             migrate(connection, now)
             fixed = {
                 **_fixed_settings(settings),
@@ -125,6 +154,7 @@ def _create(settings: Settings, now: datetime) -> None:
             connection.executemany("insert into file_setting values (?, ?)", list(fixed.items()))
             connection.execute("insert into progress (commit_id) values (0)")
             connection.executemany("insert into table_switch values (?, ?)", [(name, name in settings.tables_on) for name in TABLES])
+            connection.execute("checkpoint")  # close() would do it too, but say nothing where the disk is full: an empty file
         finally:
             connection.close()
         os.link(temporary, path)  # unlike a rename, never takes the place of a file that another worker just made
@@ -132,7 +162,7 @@ def _create(settings: Settings, now: datetime) -> None:
         raise StoreError(
             f"another worker has just created {path}", "One worker per file: start this one with another store.path."
         ) from error
-    except OSError as error:
+    except (OSError, duckdb.Error) as error:
         raise StoreError(f"{path} can't be created: {error}", "Check that its directory exists, its permissions, and the disk.") from error
     finally:
         _remove(temporary)
@@ -182,7 +212,7 @@ def rebuild_switched(connection: duckdb.DuckDBPyConnection, tables_on: frozenset
     connection.execute("begin")
     try:
         for name in changed:
-            rebuild(connection, name) if name in tables_on else _empty(connection, name)
+            rebuild(connection, name) if name in tables_on else _empty(connection, name, _switched_off(name))
         connection.execute("delete from table_switch")
         connection.executemany("insert into table_switch values (?, ?)", [(name, name in tables_on) for name in TABLES])
         connection.execute("commit")
@@ -195,21 +225,23 @@ def rebuild_switched(connection: duckdb.DuckDBPyConnection, tables_on: frozenset
 def rebuild(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     """Fill one table from its definition, on days that are not sealed; within the caller's transaction."""
     connection.execute(f"create or replace temp table rebuilt as from definition.{table}")
-    _empty(connection, table)
-    kept = _unsealed(table)
-    connection.execute(f"insert into {table} by name from rebuilt {kept}")
+    _empty(connection, table, _unsealed(table))
+    connection.execute(f"insert into {table} by name from rebuilt {_unsealed(table)}")
     connection.execute("drop table rebuilt")
 
 
-def _empty(connection: duckdb.DuckDBPyConnection, table: str) -> None:
-    connection.execute(f"delete from {table} {_unsealed(table)}")
+def _empty(connection: duckdb.DuckDBPyConnection, table: str, which: str) -> None:
+    connection.execute(f"delete from {table} {which}")
 
 
 def _unsealed(table: str) -> str:
     """customer_first has no day (its definition keeps firsts on sealed days); dimensions are not sealed."""
-    if table in {"customer_first", "daily_stock"}:
-        return ""
-    return "where day >= coalesce((select sealed_before from progress), date '0001-01-01')"
+    return "" if table in {"customer_first", *NOT_SEALED} else f"where day >= {_SEALED_BEFORE}"
+
+
+def _switched_off(table: str) -> str:
+    """Nobody else knows who came first on a sealed day."""
+    return f"where first_active_day >= {_SEALED_BEFORE}" if table == "customer_first" else _unsealed(table)
 
 
 __all__ = ["connect", "lock_down", "migrate", "open_database", "rebuild", "rebuild_switched", "run"]

@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from worker.events import Message, MessageBatch, Rejected, Stream
 from worker.source import UNKNOWN, Identity
+from worker.source.dlq import OutboxRow
+from worker.store.sql import run
 
 _HEADERS = pa.list_(pa.struct([("name", pa.string()), ("value", pa.binary())]))
 _MESSAGE = [
@@ -56,6 +59,15 @@ def expired_rows(expired: Mapping[Stream, Sequence[tuple[int, date]]], batch: Me
     """The rows of table expired, less ingested_at; `expired` has the seq and day of each event."""
     rows = [_expired_row(stream, batch.messages[stream][seq], day, identity) for stream, some in expired.items() for seq, day in some]
     return pa.Table.from_pylist(rows, _EXPIRED)
+
+
+def pending(connection: duckdb.DuckDBPyConnection, limit: int) -> list[OutboxRow]:
+    """Rejected messages that are still to go to their DLQ, oldest first."""
+    rows = run(connection, "state/pending", {"limit": limit}).fetchall()
+    return [
+        OutboxRow(number, topic, topic_id, partition, offset, key, value, [(h["name"], h["value"]) for h in headers], *rest)
+        for number, topic, topic_id, partition, offset, key, value, headers, *rest in rows
+    ]
 
 
 def _expired_row(stream: Stream, message: Message, day: date, identity: Identity) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def _connect(path: Path, settings: Store, temp_directory: str) -> duckdb.DuckDBP
         return duckdb.connect(str(path), read_only=True, config=config)
     except duckdb.Error as error:
         message = str(error)
-        if "lock" in message:
+        if "Could not set lock" in message:
             remedy = "A worker that runs answers through its admin socket: is serve.admin_socket the same here as there?"
             raise StoreError(f"{path} is held by another process: {message}", remedy) from None
         raise StoreError(f"{path} can't be read: {message}", "Is it a tidemark file, and may this user read it?") from None

@@ -2,10 +2,10 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from worker.config import Settings
 from worker.errors import PositionConflict, StoreError
 from worker.events import MessageBatch, NextOffset, Outcome, Partition, Position, Rejected, Stream
 from worker.source import UNKNOWN, Identity
+from worker.source.dlq import OutboxRow
 from worker.store import database, kept, retention
 from worker.store.sql import arrow, run
 from worker.watermark import WatermarkState
@@ -135,7 +136,8 @@ class Store:
         self.path: Path = settings.store.path
         self._connection = database.open_database(settings, now)
         self._currency = settings.reporting_currency
-        self.switched = database.rebuild_switched(self._connection, settings.tables_on)
+        with database.told(self.path):
+            self.switched = database.rebuild_switched(self._connection, settings.tables_on)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Another connection to the open file, for reading beside the worker."""
@@ -152,7 +154,8 @@ class Store:
             topic_ids[topic] = topic_id
         newest = {Partition(topic, partition): event_time for topic, partition, event_time in fetch("state/read_newest_event")}
         identity = Identity(cluster_id, topic_ids) if cluster_id is not None else None
-        return StoreState(commit_id, committed_at, position, identity, WatermarkState(newest, watermark, closed_before), sealed_before)
+        at = committed_at and committed_at.replace(tzinfo=UTC)
+        return StoreState(commit_id, at, position, identity, WatermarkState(newest, watermark, closed_before), sealed_before)
 
     def load_touchpoint_ids(self, day: int) -> Iterator[Hashes]:
         """Membership hashes of the stored touchpoints of an epoch day, in pieces."""
@@ -176,7 +179,7 @@ class Store:
             self._connection.execute("commit")
         except duckdb.Error as error:
             self._roll_back()
-            raise _store_error(error, self.path) from error
+            raise database.store_error(error, self.path) from error
         except BaseException:
             self._roll_back()
             raise
@@ -197,12 +200,20 @@ class Store:
                 "Another writer was there, or the commit was lost. Nothing more is written. Run tidemark verify, then start again.",
             )
 
+    def pending(self, limit: int) -> list[OutboxRow]:
+        """Rejected messages that are still to go to their DLQ, oldest first."""
+        return kept.pending(self._connection, limit)
+
+    def sent(self, ids: Collection[int]) -> None:
+        """These have reached their DLQ."""
+        run(self._connection, "state/sent", {"ids": list(ids)})
+
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file. Raises StoreError (a full disk is fatal here)."""
         try:
             self._connection.execute("checkpoint")
         except duckdb.Error as error:
-            raise _store_error(error, self.path) from error
+            raise database.store_error(error, self.path) from error
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
@@ -217,19 +228,6 @@ class Store:
         except duckdb.Error:
             # There is no transaction any more, or the file is beyond use: the error under way tells.
             return
-
-
-def _store_error(error: duckdb.Error, path: Path) -> Exception:
-    """What a user can act upon becomes a StoreError; a wrong statement is a bug and stays what it is."""
-    text = str(error)
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return StoreError(f"{path}: DuckDB ran out of memory: {text}", "Raise store.memory_limit, or lower batch.max_messages.")
-    if isinstance(error, duckdb.IOException | duckdb.FatalException):
-        remedy = (
-            "Free disk space, then start the worker again." if "space" in text.lower() else "Check the disk, then start the worker again."
-        )
-        return StoreError(f"{path} can't be written: {text}", f"{remedy} Nothing of the batch was committed.")
-    return error
 
 
 def _moment(micros: int | None) -> Any:

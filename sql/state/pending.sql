@@ -1,0 +1,4 @@
+-- pending: rejected messages that are still to go to their DLQ, oldest first.
+-- grain: id   reads: rejected   parameters: limit
+select id, topic, topic_id, partition, "offset", key, value, headers, epoch_ms(message_time), stage, reason, detail, file, file_row
+from rejected where is_pending order by id limit $limit;
