@@ -130,9 +130,7 @@ def _applied(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 def _check_ours(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     if connection.execute("select 1 from duckdb_tables() where table_name = 'schema_migration'").fetchone() is None:
-        raise StoreError(
-            f"{path} is a DuckDB file, but not one of tidemark's", "Choose another path: store.path in the configuration."
-        )
+        raise StoreError(f"{path} is a DuckDB file, but not one of tidemark's", "Choose another path: store.path in the configuration.")
 
 
 def _create(settings: Settings, now: datetime) -> None:

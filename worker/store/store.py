@@ -16,7 +16,7 @@ import pyarrow as pa
 from worker.aggregate import Accounting, touchpoint_hashes
 from worker.aggregate.membership import Hashes
 from worker.config import Settings
-from worker.errors import PositionConflict, StoreError
+from worker.errors import PositionConflict
 from worker.events import MessageBatch, NextOffset, Outcome, Partition, Position, Rejected, Stream
 from worker.source import UNKNOWN, Identity
 from worker.source.dlq import OutboxRow

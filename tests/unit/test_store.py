@@ -1,0 +1,319 @@
+"""The file: how it comes into being, who may open it, and that a commit is all or nothing."""
+
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.simulation.faults import FaultyConnection
+from tests.support.commands import ROOT, tidemark
+from tests.support.worker import Worker, customer, moment, order, product, tombstone, touch
+from worker.config import Settings
+from worker.errors import ConfigError, ExitCode, PositionConflict, StoreError
+from worker.resources import sql_dir
+from worker.store import Store
+from worker.store.sql import statements
+from worker.tables import TABLES
+from worker.verify import verify
+
+SQL_FILES = sorted(path.relative_to(sql_dir()).with_suffix("").as_posix() for path in sql_dir().rglob("*.sql"))
+NO_TABLES = dict.fromkeys(TABLES, False)
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Worker:
+    return Worker(tmp_path)
+
+
+def contents(worker: Worker) -> dict[str, list[tuple[Any, ...]]]:
+    """All that the file holds, by table."""
+    names = [name for (name,) in worker.query("select table_name from duckdb_tables() where not temporary")]
+    return {name: worker.query(f"from {name} order by all") for name in names if name not in {"schema_migration"}}
+
+
+# Creation
+
+
+def test_a_kill_while_the_file_is_created_leaves_none_or_a_whole_one(tmp_path: Path, seed: int) -> None:
+    subprocess.run([sys.executable, "-m", "tests.support.creation", tmp_path, str(seed), "10"], cwd=ROOT, check=True, timeout=120)
+    assert (tmp_path / "whole.duckdb").exists()
+    assert not list(tmp_path.glob("whole.duckdb.*"))
+    left = sorted(path.name for path in tmp_path.iterdir())
+    print(left)
+    for path in tmp_path.glob("*.duckdb"):
+        with duckdb.connect(str(path)) as connection:
+            assert connection.execute("select commit_id from progress").fetchall() == [(0,)]
+            assert connection.execute("select count(*) from file_setting").fetchone() == (5,)
+
+
+def test_what_a_killed_creation_left_does_not_block_the_next(tmp_path: Path) -> None:
+    worker = Worker(tmp_path)
+    path = worker.settings.store.path
+    worker.close()
+    path.rename(tmp_path / f"{path.name}.1.creating")
+    Store(worker.settings, worker.now).close()
+    assert path.exists()
+
+
+def test_a_file_is_never_put_in_the_place_of_one_that_came_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(tmp_path)
+    worker.feed(touch("c1", "2026-03-05"))
+    worker.close()
+    monkeypatch.setattr(Path, "exists", lambda self: False)
+    with pytest.raises(StoreError, match="another worker has just created"):
+        Store(worker.settings, worker.now)
+    monkeypatch.undo()
+    worker.reopen()
+    assert len(worker.rows("touchpoint")) == 1
+    worker.close()
+
+
+def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
+    worker = Worker(tmp_path)
+    worker.close()
+    with pytest.raises(StoreError, match=r"locks/none.duckdb.* can't be"):
+        worker.reopen(store={"path": tmp_path / "locks" / "none.duckdb"})
+
+
+# Opening
+
+
+def test_a_second_worker_is_refused_while_the_first_one_works_on(worker: Worker) -> None:
+    worker.feed(touch("c1", "2026-03-05"))
+    second = tidemark("run", path=worker.settings.store.path, kafka__bootstrap_servers="127.0.0.1:1")
+    assert second.returncode == ExitCode.STORE
+    assert "is held by another process" in second.stderr
+    assert "One worker per file" in second.stderr
+    worker.feed(touch("c1", "2026-03-05"))
+    assert len(worker.rows("touchpoint")) == 2
+    worker.close()
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"time": {"reporting_time_zone": "Europe/Berlin"}}, "reporting_time_zone UTC, the configuration says Europe/Berlin"),
+        ({"reporting_currency": "EUR"}, "reporting_currency USD, the configuration says EUR"),
+    ],
+)
+def test_another_time_zone_or_currency_is_refused(worker: Worker, changed: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        worker.reopen(**changed)
+
+
+def test_a_file_of_a_newer_version_is_refused(worker: Worker) -> None:
+    worker.tamper("insert into schema_migration values ('9999_of_the_future', timestamp '2030-01-01')")
+    with pytest.raises(StoreError, match="newer tidemark: it has 9999_of_the_future"):
+        worker.reopen()
+
+
+def test_a_file_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    worker = Worker(tmp_path)
+    worker.close()
+    for name, make in {"other": "create table t (a int)", "bare": "select 1"}.items():
+        path = tmp_path / f"{name}.duckdb"
+        with duckdb.connect(str(path)) as connection:
+            connection.execute(make)
+        with pytest.raises(StoreError, match="not one of tidemark's"):
+            worker.reopen(store={"path": path})
+        with duckdb.connect(str(path)) as connection:
+            assert connection.execute("select count(*) from duckdb_tables() where table_name <> 't'").fetchone() == (0,)
+
+
+def test_garbage_is_refused(tmp_path: Path) -> None:
+    worker = Worker(tmp_path)
+    worker.close()
+    for name, content in {"garbage": b"no database at all" * 1000, "short": b"x"}.items():
+        path = tmp_path / f"{name}.duckdb"
+        path.write_bytes(content)
+        with pytest.raises(StoreError, match="can't be opened"):
+            worker.reopen(store={"path": path})
+        assert path.read_bytes() == content
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    worker = Worker(tmp_path)
+    worker.close()
+    (tmp_path / "empty.duckdb").touch()
+    with pytest.raises(StoreError, match="can't be opened"):
+        worker.reopen(store={"path": tmp_path / "empty.duckdb"})
+
+
+def test_migrations_are_run_once(worker: Worker) -> None:
+    worker.feed(touch("c1", "2026-03-05"))
+    before = worker.rows("schema_migration"), contents(worker)
+    worker.now = worker.now.replace(year=2027)
+    worker.reopen()
+    assert (worker.rows("schema_migration"), contents(worker)) == before
+    worker.close()
+
+
+# SQL
+
+
+@pytest.mark.parametrize("name", SQL_FILES)
+def test_a_file_of_sql_has_statements(name: str) -> None:
+    assert statements(name)
+
+
+def test_every_statement_of_a_commit_runs_in_one(worker: Worker) -> None:
+    """Each with bound parameters: a day that is closed, late events of every kind, garbage, and events of sealed days."""
+    worker.reopen(retention={"days": 2})
+    first = worker.feed(
+        touch("c1", "2026-03-01"), touch("c1", "2026-03-05"), product("p1", "2026-03-05", stock_level=1), close="2026-03-05"
+    )
+    late = worker.feed(
+        *(touch("c1", "2026-03-05", event_id="e1"), touch("c1", "2026-03-05", event_id="e1"), touch("c1", "2026-03-01")),
+        *(order("o1", "2026-03-05"), tombstone("orders", "o1", "2026-03-06"), touch(None, "2026-03-05", session_id="")),
+        *(customer("c1", "2026-03-05"), tombstone("customers", "c1", "2026-03-06"), tombstone("products", "p1", "2026-03-06")),
+        product("p1", "2026-03-06"),
+    )
+    ran = first.seconds.keys() | late.seconds.keys()
+    read = {"batch/touchpoint_ids", "state/read_progress", "state/read_position", "state/read_newest_event", "state/saved"}
+    read |= {"state/pending", "state/sent"}  # the outbox's own
+    assert {name for name in SQL_FILES if name.startswith(("daily/", "batch/", "state/"))} - read == ran - read
+    worker.close()
+
+
+# Switches
+
+
+def test_tables_switched_off_are_emptied_and_on_again_are_what_they_would_have_been(worker: Worker) -> None:
+    messages = [touch("c1", "2026-03-05"), order("o1", "2026-03-05"), product("p1", "2026-03-05", stock_level=3)]
+    worker.feed(*messages)
+    full = {name: worker.rows(name) for name in TABLES}
+    worker.reopen(tables=NO_TABLES)
+    assert {name: worker.rows(name) for name in TABLES} == {name: [] for name in TABLES}
+    worker.feed(touch("c2", "2026-03-06"), order("o2", "2026-03-06", customer_id="c2"))
+    worker.reopen(tables={})
+    assert worker.differences() == []
+    assert all(set(rows) <= set(worker.rows(name)) for name, rows in full.items())
+    assert worker.rows("daily_users", "day", "new_customers") == [("2026-03-05", 1), ("2026-03-06", 1)]
+    worker.close()
+
+
+def test_rows_of_sealed_days_outlive_a_switch(worker: Worker) -> None:
+    worker.reopen(retention={"days": 2})
+    worker.feed(touch("c1", "2026-03-01"), order("o1", "2026-03-01"), touch("c1", "2026-03-05"), close="2026-03-05")
+    before = {name: worker.rows(name) for name in TABLES}
+    worker.reopen(tables=NO_TABLES)
+    assert worker.rows("daily_users", "day", "new_customers") == [("2026-03-01", 1)]
+    worker.reopen(tables={})
+    assert {name: worker.rows(name) for name in TABLES} == before
+    assert worker.differences() == []
+    worker.close()
+
+
+# Commits
+
+
+def test_a_statement_that_fails_takes_the_whole_commit_back_and_the_batch_may_be_offered_again(worker: Worker) -> None:
+    worker.feed(touch("c1", "2026-03-05"), order("o1", "2026-03-05"))
+    before = contents(worker)
+    again = [
+        touch("c2", "2026-03-05", event_id="twice"),
+        touch("c1", "2026-03-05", event_id="twice"),
+        tombstone("orders", "o1", "2026-03-06"),
+    ]
+    worker.log.put(again)
+    worker.now = moment("2026-03-06")
+    batch = worker.pipeline.decode(worker.pipeline.poll(), worker.now)
+    connection = worker.store._connection
+    for statement in range(2, 45, 6):
+        faulty = FaultyConnection(connection, statement, None, worker.settings.store.path, is_done=False)
+        worker.store._connection = faulty  # type: ignore[assignment]
+        with pytest.raises(StoreError, match="No space left"):
+            worker.pipeline.step(batch, worker.now, 0.0)
+        worker.store._connection = connection
+        assert contents(worker) == before
+    worker.pipeline.step(batch, worker.now, 0.0)
+    assert worker.accounting("touchpoints") == {"read": 3, "accepted": 2, "duplicate": 1, "conflicting_duplicates": 1}
+    assert worker.rows("daily_users", "active_customers", "buyers") == [(2, 0)]
+    assert worker.differences() == []
+    worker.close()
+
+
+@pytest.mark.parametrize("tampering", ["update position set next_offset = 99 where topic = 'orders'", "update progress set commit_id = 99"])
+def test_another_writer_is_noticed(worker: Worker, tampering: str) -> None:
+    worker.feed(touch("c1", "2026-03-05"), order("o1", "2026-03-05"))
+    worker.tamper(tampering)
+    with pytest.raises(PositionConflict, match="Another writer was there"):
+        worker.feed(touch("c1", "2026-03-05"))
+    worker.close()
+
+
+def test_a_crash_loses_nothing_that_was_committed(worker: Worker) -> None:
+    worker.feed(touch("c1", "2026-03-05"), order("o1", "2026-03-05"))
+    before, state = contents(worker), worker.pipeline.state
+    worker.crash()
+    assert contents(worker) == before
+    assert worker.pipeline.state == state
+    worker.feed(touch("c1", "2026-03-05"))
+    assert worker.differences() == []
+    worker.close()
+
+
+# Limits
+
+
+def test_too_little_memory_is_told_with_its_setting(worker: Worker) -> None:
+    worker.reopen(store={"memory_limit": "8MB"})
+    with pytest.raises(StoreError, match=r"ran out of memory(.|\n)*Raise store.memory_limit"):
+        worker.feed(*(touch(f"c{number}", "2026-03-05") for number in range(20_000)))
+    assert worker.rows("touchpoint") == []
+    worker.close()
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from tests.support.worker import Worker, touch
+from worker.errors import StoreError
+worker = Worker(Path(sys.argv[1]), store={"checkpoint_threshold": sys.argv[2]})
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
+try:
+    for _ in range(200):
+        worker.feed(*(touch(f"c{n}", "2026-03-05") for n in range(2000)))
+except StoreError as error:
+    print(worker.pipeline.state.commit_id, error)
+"""
+
+
+@pytest.mark.parametrize("checkpoint_threshold", ["1GB", "300KB"], ids=["the log", "the file"])
+def test_a_full_disk_stops_the_worker_with_nothing_half_done(tmp_path: Path, checkpoint_threshold: str) -> None:
+    """The limit on a file's size stands in for a full disk: it hits the write-ahead log, or the file at a checkpoint."""
+    arguments = [str(tmp_path), checkpoint_threshold, "3000000"]
+    ended = subprocess.run([sys.executable, "-c", FULL_DISK, *arguments], cwd=ROOT, capture_output=True, text=True, check=True, timeout=200)
+    commits, told = ended.stdout.split(maxsplit=1)
+    assert "can't be written" in told
+    assert "Nothing of the batch was committed" in told
+    settings = Settings.model_validate({"store": {"path": tmp_path / "worker.duckdb"}})
+    with closing(Store(settings, datetime(2026, 3, 5, tzinfo=UTC))) as store, store.cursor() as connection:
+        assert store.state().commit_id == int(commits)
+        assert connection.execute("select count(*) from touchpoint").fetchone() == (2000 * int(commits),)
+        assert [result for result in verify(connection, settings.tables_on) if not result.agrees] == []
+
+
+def test_a_disk_too_full_for_a_new_file_leaves_none(tmp_path: Path) -> None:
+    program = """
+import resource, sys
+from datetime import UTC, datetime
+from worker.config import Settings
+from worker.errors import StoreError
+from worker.store import Store
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+try:
+    Store(Settings.model_validate({"store": {"path": sys.argv[1]}}), datetime(2026, 3, 5, tzinfo=UTC))
+except StoreError as error:
+    print(error)
+"""
+    for limit in (100, 50_000, 300_000):
+        arguments = [sys.executable, "-c", program, str(tmp_path / "new.duckdb"), str(limit)]
+        ended = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+        assert "can't be" in ended.stdout, limit
+        assert list(tmp_path.iterdir()) == []
