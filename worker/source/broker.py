@@ -19,8 +19,7 @@ from worker.source.losses import Bounds, name
 
 log = structlog.get_logger()
 
-# A broker that stops in the middle of a log-in looks like one that refuses; the latter does so again.
-REFUSALS_BELIEVED = 3
+REFUSALS_BELIEVED = 3  # a broker that is starting may not know its users yet
 MIRROR_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 
@@ -84,7 +83,8 @@ class Broker:
 
     def note(self, error: KafkaError) -> None:
         """Remember a refused log-in: clients tell it to their error callback alone."""
-        if error.code() in REFUSALS:
+        # A connection lost in the middle of a log-in is told as a refusal too, with a reason of this side.
+        if error.code() in REFUSALS and ": Local: " not in error.str():
             self._refusals.append(error.str())
 
     def close(self) -> None:
