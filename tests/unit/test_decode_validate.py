@@ -9,8 +9,7 @@ import pytest
 
 from worker.decode.calendar import ReportingZone, micros
 from worker.decode.derive import derived
-from worker.decode.plan import arrow_schema
-from worker.decode.readings import READERS
+from worker.decode.readings import READER_ARROW
 from worker.decode.validate import faults
 from worker.events import EVENT_SCHEMAS, Stream
 
@@ -38,7 +37,7 @@ FIRST = micros(datetime(1980, 1, 1, tzinfo=UTC))
 
 
 def columns_of(stream: Stream, rows: list[dict[str, Any]]) -> dict[str, pa.Array]:
-    return derived(stream, pa.RecordBatch.from_pylist(rows, arrow_schema(READERS[stream])), ReportingZone("UTC"))
+    return derived(stream, pa.RecordBatch.from_pylist(rows, READER_ARROW[stream]), ReportingZone("UTC"))
 
 
 def reason_of(stream: Stream, **changes: Any) -> str | None:

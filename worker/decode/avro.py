@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 MAX_TEXT = 1 << 20  # characters of a schema's JSON
 MAX_DEPTH = 24  # of types within types, named types written out
-MAX_NODES = 4_000  # types and fields of a schema, named types written out
+MAX_NODES = 1_000  # types and fields of a schema, named types written out
 
 NO_DEFAULT = object()
 _PRIMITIVES = frozenset(["null", "boolean", "int", "long", "float", "double", "bytes", "string"])

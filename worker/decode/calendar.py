@@ -41,11 +41,11 @@ class ReportingZone:
         days = hours // 24
         return days.astype(np.int32), (hours - days * 24).astype(np.int8)
 
-    def _offset(self, instants: NDArray[np.int64]) -> NDArray[np.int64] | np.int64:
+    def _offset(self, instants: NDArray[np.int64]) -> NDArray[np.int64]:
         if len(self._offsets) == 1:
-            return self._offsets[0]
+            return self._offsets
         period = np.searchsorted(self._starts, instants, side="right") - 1
-        return self._offsets[np.maximum(period, 0)]
+        return np.take(self._offsets, np.maximum(period, 0))
 
 
 @cache  # 44,000 questions to the calendar

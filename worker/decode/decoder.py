@@ -1,20 +1,19 @@
 """The decoder: a batch of messages becomes a batch of events, tombstones and rejected messages."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from worker.decode import columns
 from worker.decode.calendar import EARLIEST, ReportingZone, micros
-from worker.decode.cursor import Ints
+from worker.decode.cursor import Buffer, Ints
 from worker.decode.derive import derived
 from worker.decode.framing import Bodies, unframe
-from worker.decode.plan import arrow_schema
-from worker.decode.readings import READERS, Reading, Readings
+from worker.decode.readings import READER_ARROW, Reading, Readings
 from worker.decode.reasons import Reason
 from worker.decode.reread import Malformed
 from worker.decode.schemas import NoSchema, SchemaSource
@@ -92,6 +91,15 @@ class _Rejection:
     detail: str
 
 
+class _Some(NamedTuple):
+    """Some messages of a stream that have a value, with their places in MessageBatch.messages[stream]."""
+
+    messages: Sequence[Message]
+    values: Sequence[bytes]
+    sizes: Ints
+    seq: Ints
+
+
 class _Stream:
     """What the messages of one stream become."""
 
@@ -101,50 +109,48 @@ class _Stream:
         self.rejected: list[_Rejection] = []
         self.stats = Stats()
         self._stream, self._readings, self._zone, self._latest = stream, readings, zone, latest
-        self._arrow = arrow_schema(READERS[stream])
 
     def decode(self, messages: Sequence[Message]) -> None:
         for first in range(0, len(messages), MAX_ROWS):
             some = messages[first : first + MAX_ROWS]
             values = [message.value() for message in some]
+            filled = [value for value in values if value is not None]
             seq = np.arange(first, first + len(some))
-            if not all(values):
-                self._take_tombstones(some, [row for row, value in enumerate(values) if value is None], first)
-                filled = [row for row, value in enumerate(values) if value is not None]
-                some, values, seq = [some[row] for row in filled], [values[row] for row in filled], seq[filled]
-            sizes = np.fromiter(map(len, values), np.int64, len(values))
+            if len(filled) < len(some):
+                nulls = [row for row, value in enumerate(values) if value is None]
+                self._take_tombstones([(first + row, some[row]) for row in nulls])
+                some = [message for message, value in zip(some, values, strict=True) if value is not None]
+                seq = np.delete(seq, nulls)
+            sizes = np.fromiter(map(len, filled), np.int64, len(filled))
             for part in _slices(sizes):
-                self._decode_some(some[part], values[part], sizes[part], seq[part])
+                self._decode_some(_Some(some[part], filled[part], sizes[part], seq[part]))
 
     def _reject(self, seq: int, reason: Reason, detail: str) -> None:
         self.rejected.append(_Rejection(int(seq), reason, detail))
 
-    def _decode_some(self, messages: Sequence[Message], values: Sequence[bytes], sizes: Ints, seq: Ints) -> None:
-        frames = unframe(messages, values, sizes, columns.PADDING)
+    def _decode_some(self, some: _Some) -> None:
+        frames = unframe(some.messages, some.values, some.sizes, columns.PADDING)
         for row, detail in frames.broken:
-            self._reject(seq[row], Reason.BAD_FRAME, detail)
+            self._reject(some.seq[row], Reason.BAD_FRAME, detail)
         read: list[tuple[Ints, pa.RecordBatch]] = []
         for bodies in frames.bodies:
             reading = self._readings.of(self._stream, bodies.ref)
             if isinstance(reading, NoSchema):
-                for row in bodies.rows:
-                    self._reject(seq[row], reading.reason, f"schema {bodies.ref}: {reading.detail}")
+                for seq in some.seq[bodies.rows]:
+                    self._reject(seq, reading.reason, f"schema {bodies.ref}: {reading.detail}")
             else:
-                read += self._read(reading, frames.buffer, bodies, seq)
+                read += self._read(reading, frames.buffer, bodies, some.seq)
         if read:
-            rows, events = _in_order(read)
-            self._accept(events, messages, rows, seq)
+            self._accept(some, *_in_order(read))
 
-    def _read(self, reading: Reading, buffer: columns.Buffer, bodies: Bodies, seq: Ints) -> Iterator[tuple[Ints, pa.RecordBatch]]:
-        """The rows of one writer schema as columns of the reader's: in columns, and what that can't do one by one."""
+    def _read(self, reading: Reading, buffer: Buffer, bodies: Bodies, seq: Ints) -> Iterator[tuple[Ints, pa.RecordBatch]]:
+        """Messages of one writer schema as the reader's columns, with their rows: all at once, then one by one what that can't do."""
         left = np.arange(len(bodies.rows))
         if reading.plan is not None:
             events, ok = columns.read(reading.plan, buffer, bodies.start, bodies.end)
             left = np.flatnonzero(~ok)
-            if len(left):
-                events = events.filter(pa.array(ok))
-            self.stats.rows_columnar += len(events)
-            yield bodies.rows[ok], events
+            self.stats.rows_columnar += len(ok) - len(left)
+            yield (bodies.rows[ok], events.filter(pa.array(ok))) if len(left) else (bodies.rows, events)
         self.stats.rows_fastavro += len(left)
         records, rows = [], []
         for place in left:
@@ -154,30 +160,29 @@ class _Stream:
             except Malformed as error:
                 self._reject(seq[bodies.rows[place]], Reason.MALFORMED, str(error))
         if records:
-            yield np.array(rows), pa.RecordBatch.from_pylist(records, self._arrow)
+            yield np.array(rows), pa.RecordBatch.from_pylist(records, READER_ARROW[self._stream])
 
-    def _accept(self, events: pa.RecordBatch, messages: Sequence[Message], rows: Ints, seq: Ints) -> None:
-        """Events within the limits are taken, with the columns that follow from them and where they came from."""
-        arrays = derived(self._stream, events, self._zone)
-        partitions = np.fromiter([message.partition() for message in messages], np.int32, len(messages))
-        offsets = np.fromiter([message.offset() for message in messages], np.int64, len(messages))
-        arrays |= {"seq": pa.array(seq[rows]), "partition": pa.array(partitions[rows]), "offset": pa.array(offsets[rows])}
+    def _accept(self, some: _Some, rows: Ints, read: pa.RecordBatch) -> None:
+        """What is within the limits becomes events, with the columns that follow from the others and where they came from."""
+        n, seq = len(some.messages), some.seq[rows]
+        partitions = np.fromiter([message.partition() for message in some.messages], np.int32, n)
+        offsets = np.fromiter([message.offset() for message in some.messages], np.int64, n)
+        arrays = derived(self._stream, read, self._zone)
+        arrays |= {"seq": pa.array(seq), "partition": pa.array(partitions[rows]), "offset": pa.array(offsets[rows])}
         schema = EVENT_SCHEMAS[self._stream]
-        batch = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
-        broken = faults(self._stream, arrays, self._latest)
-        if broken:
-            kept = np.ones(len(rows), np.bool_)
-            kept[[fault.row for fault in broken]] = False
-            batch = batch.filter(pa.array(kept))
+        events = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
+        if broken := faults(self._stream, arrays, self._latest):
+            is_whole = np.ones(len(rows), np.bool_)
+            is_whole[[fault.row for fault in broken]] = False
+            events = events.filter(pa.array(is_whole))
             for fault in broken:
-                self._reject(seq[rows[fault.row]], fault.reason, fault.detail)
-        if len(batch):
-            self.events.append(batch)
+                self._reject(seq[fault.row], fault.reason, fault.detail)
+        if len(events):
+            self.events.append(events)
 
-    def _take_tombstones(self, messages: Sequence[Message], nulls: Sequence[int], first: int) -> None:
+    def _take_tombstones(self, nulls: Iterable[tuple[int, Message]]) -> None:
         taken: list[dict[str, Any]] = []
-        for row in nulls:
-            message, seq = messages[row], first + row
+        for seq, message in nulls:
             named = _named_by(message, self._latest)
             if self._stream is Stream.TOUCHPOINTS:
                 self._reject(seq, Reason.NULL_VALUE, "a touchpoint without a value")

@@ -92,10 +92,7 @@ def _ref(raw: bytes) -> SchemaRef | str:
 
 def _groups(number: Ints) -> Iterator[tuple[int, Ints]]:
     """The rows of each number but _BROKEN."""
-    if len(number) and (number == number[0]).all():
-        distinct = number[:1]
-    else:
-        distinct = np.unique(number)
-    for n in distinct.tolist():
+    is_one = len(number) > 0 and bool((number == number[0]).all())  # as a rule; sorting is dearer
+    for n in (number[:1] if is_one else np.unique(number)).tolist():
         if n != _BROKEN:
             yield n, np.flatnonzero(number == n)

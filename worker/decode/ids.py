@@ -91,8 +91,9 @@ def text_hash(data: Bytes, start: Ints, stop: Ints) -> Bytes:
 def _words(data: Bytes, at: Ints, stop: Ints) -> NDArray[np.uint64]:
     """The 8 bytes from each place on, zeros from `stop` on."""
     padded = np.concatenate([data, np.zeros(8, np.uint8)])
-    words = np.ndarray((len(padded) - 7,), np.dtype("<u8"), padded, 0, (1,))[at]
-    return words & _FIRST_BYTES[np.minimum(stop - at, 8)]
+    words: NDArray[np.uint64] = np.ndarray((len(padded) - 7,), np.dtype("<u8"), padded, 0, (1,))
+    kept: NDArray[np.uint64] = words[at] & _FIRST_BYTES[np.minimum(stop - at, 8)]
+    return kept
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -1,6 +1,6 @@
 """A writer schema resolved to a reader schema, once: which fields are read into which columns, and which are skipped."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -40,6 +40,8 @@ class Column:
     arrow: pa.DataType
     nullable: bool
     default: Any = NO_DEFAULT
+    is_text: bool = False
+    is_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,15 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A text or number. `branches` are the writer's types by union index (None: not readable), a single one where it has no union."""
+    """A text or number. `readable`: those of the writer's types that can be read, by their index in its union (0 where it has none).
+
+    `alone`: in a union of two with null, the other one.
+    """
 
     column: Column
-    branches: tuple[Type | None, ...]
+    readable: tuple[tuple[int, Type], ...]
     is_union: bool
+    alone: tuple[int, Type] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +78,16 @@ Step: TypeAlias = Skip | Scalar | List
 
 @dataclass(frozen=True, slots=True)
 class RecordPlan:
-    """What to do with each of the writer's fields, in its order; `absent` are the reader's columns that the writer doesn't have."""
+    """What to do with each of the writer's fields, in its order.
+
+    `columns` are the reader's, in its order, `absent` those that the writer doesn't have. `constants` are the texts that can come up
+    without standing in a message: symbols of enums, and defaults.
+    """
 
     steps: tuple[Step, ...]
     absent: tuple[Column, ...]
-    columns: tuple[Column, ...]  # all of the reader's, in its order
+    columns: tuple[Column, ...]
+    constants: tuple[str, ...]
 
 
 def columns_of(reader: Record) -> tuple[Column, ...]:
@@ -84,9 +95,9 @@ def columns_of(reader: Record) -> tuple[Column, ...]:
     return tuple(_column(field) for field in reader.fields)
 
 
-def arrow_schema(reader: Record) -> pa.Schema:
-    """The Arrow schema of records of the reader."""
-    return pa.schema([pa.field(column.name, column.arrow, column.nullable) for column in columns_of(reader)])
+def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+    """The Arrow schema of columns."""
+    return pa.schema([pa.field(column.name, column.arrow, column.nullable) for column in columns])
 
 
 def resolve(writer: Type, reader: Record) -> RecordPlan:
@@ -106,13 +117,23 @@ def resolve(writer: Type, reader: Record) -> RecordPlan:
 def _record(writer: Record, reader: Record) -> RecordPlan:
     columns = columns_of(reader)
     sources = [source_of(field, writer) for field in reader.fields]
-    missing = [column.name for column, source in zip(columns, sources, strict=True) if source is None and column.default is NO_DEFAULT]
+    absent = tuple(column for column, source in zip(columns, sources, strict=True) if source is None)
+    missing = [column.name for column in absent if column.default is NO_DEFAULT]
     if missing:
         raise Unresolvable(f"the writer's {unqualified(writer.name)} has no {', '.join(missing)}, and the reader no default")
     wanted = {source.name: (field.type, column) for source, field, column in zip(sources, reader.fields, columns, strict=True) if source}
     steps = tuple(_step(field.type, *wanted[field.name]) if field.name in wanted else Skip(field.type) for field in writer.fields)
-    absent = tuple(column for column, source in zip(columns, sources, strict=True) if source is None)
-    return RecordPlan(steps, absent, columns)
+    return RecordPlan(steps, absent, columns, tuple(_constants(steps, absent)))
+
+
+def _constants(steps: Sequence[Step], absent: Sequence[Column]) -> Iterator[str]:
+    yield from (column.default for column in absent if isinstance(column.default, str))
+    for step in steps:
+        if isinstance(step, List):
+            yield from step.item.constants
+        elif isinstance(step, Scalar):
+            for _, writer in step.readable:
+                yield from writer.symbols if isinstance(writer, Enum) else ()
 
 
 def _step(writer: Type, reader: Type, column: Column) -> Step:
@@ -120,36 +141,35 @@ def _step(writer: Type, reader: Type, column: Column) -> Step:
     branches: Sequence[Type] = writer.branches if isinstance(writer, Union) else (writer,)
     if isinstance(reader, Array):
         return _list(branches, reader, column, is_union)
-    readable = tuple(branch if _is_readable(branch, column) else None for branch in branches)
-    if not any(readable):
+    readable = tuple((place, branch) for place, branch in enumerate(branches) if _is_readable(branch, column))
+    if not readable:
         raise Unresolvable(f"the writer's {column.name} is {describe(writer)}, which can't be read as {column.arrow}")
-    return Scalar(column, readable, is_union)
+    others = [(place, branch) for place, branch in readable if branch != NULL]
+    return Scalar(column, readable, is_union, others[0] if len(branches) == 2 and NULL in branches and others else None)
 
 
 def _list(branches: Sequence[Type], reader: Array, column: Column, is_union: bool) -> List:
     assert isinstance(reader.items, Record)
-    for index, branch in enumerate(branches):
-        if isinstance(branch, Array):
-            if isinstance(branch.items, Union):
-                raise NotColumnar(f"a union of records in {column.name}")
-            if not isinstance(branch.items, Record) or not matches(branch.items, reader.items):
-                break
-            return List(column, index if is_union else None, _record(branch.items, reader.items))
+    for place, branch in enumerate(branches):
+        if isinstance(branch, Array) and isinstance(branch.items, Union):
+            raise NotColumnar(f"a union of records in {column.name}")
+        if isinstance(branch, Array) and isinstance(branch.items, Record) and matches(branch.items, reader.items):
+            return List(column, place if is_union else None, _record(branch.items, reader.items))
     raise Unresolvable(f"the writer's {column.name} is not an array of {unqualified(reader.items.name)}")
 
 
 def _is_readable(writer: Type, column: Column) -> bool:
-    if isinstance(writer, Enum):
-        return pa.types.is_string(column.arrow)
-    if not isinstance(writer, Primitive):
-        return False
-    if writer.name == "null":
-        return column.nullable
-    return writer.name in _WRITERS_OF[column.arrow]
+    match writer:
+        case Enum():
+            return column.is_text
+        case Primitive(name="null"):
+            return column.nullable
+        case Primitive(name=name):
+            return name in (("string", "bytes") if column.is_text else ("int",) if column.arrow == _INT else ("int", "long"))
+    return False
 
 
 _TEXT, _INT, _LONG, _MICROS = pa.string(), pa.int32(), pa.int64(), pa.timestamp("us")
-_WRITERS_OF = {_TEXT: ("string", "bytes"), _INT: ("int",), _LONG: ("int", "long"), _MICROS: ("int", "long")}
 
 
 def _column(field: Field) -> Column:
@@ -163,12 +183,10 @@ def _column(field: Field) -> Column:
             arrow: pa.DataType = _TEXT
         case Primitive(name="int"):
             arrow = _INT
-        case Primitive(name="long", logical=logical) if logical == MICROS:
-            arrow = _MICROS
-        case Primitive(name="long"):
-            arrow = _LONG
+        case Primitive(name="long", logical=logical):
+            arrow = _MICROS if logical == MICROS else _LONG
         case Array(items=Record() as item) if not nullable and field.default is NO_DEFAULT:
-            arrow = pa.list_(pa.struct([pa.field(inner.name, inner.arrow, inner.nullable) for inner in columns_of(item)]))
+            arrow = pa.list_(pa.struct(list(arrow_schema(columns_of(item)))))
         case _:
             raise AssertionError(f"{field.name}: a reader has no fields of this type")
-    return Column(field.name, arrow, nullable, field.default)
+    return Column(field.name, arrow, nullable, field.default, is_text=arrow is _TEXT, is_time=arrow is _MICROS)

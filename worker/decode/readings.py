@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from worker.decode import avro
 from worker.decode.framing import SchemaRef
-from worker.decode.plan import NotColumnar, RecordPlan, Unresolvable, resolve
+from worker.decode.plan import NotColumnar, RecordPlan, Unresolvable, arrow_schema, columns_of, resolve
 from worker.decode.reasons import Reason
 from worker.decode.reread import Rereader
 from worker.decode.schemas import NoSchema, SchemaSource
@@ -66,3 +68,4 @@ def _reader(stream: Stream) -> avro.Record:
 
 
 READERS: Mapping[Stream, avro.Record] = {stream: _reader(stream) for stream in Stream}
+READER_ARROW: Mapping[Stream, pa.Schema] = {stream: arrow_schema(columns_of(reader)) for stream, reader in READERS.items()}
