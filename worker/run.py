@@ -42,6 +42,9 @@ class Interrupted(Fatal):
 
     exit_code = ExitCode.INTERRUPTED
 
+    def __init__(self) -> None:
+        super().__init__("stopped by a second signal before the drain was over", "Nothing is lost: what was not committed is read again.")
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
@@ -78,12 +81,13 @@ class Stop:
 
     def __init__(self) -> None:
         self.event = threading.Event()
+        self.is_urgent = False
 
     def ask(self) -> None:
+        """Raises Interrupted, into whatever goes on in the main thread, where it was asked before."""
         if self.event.is_set():
-            raise Interrupted(
-                "stopped by a second signal before the drain was over", "Nothing is lost: what was not committed is read again."
-            )
+            self.is_urgent = True
+            raise Interrupted
         self.event.set()
 
 
@@ -123,6 +127,11 @@ def signals_handled(stop: Stop) -> Iterator[None]:
     before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
+    except Exception as error:
+        # DuckDB makes an error of its own of what a signal raises while one of its calls goes on.
+        if stop.is_urgent and not isinstance(error, Interrupted):
+            raise Interrupted from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
