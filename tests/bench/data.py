@@ -97,7 +97,7 @@ class Touchpoints:
         self.product = _products(n, rng)
         self.cost_cents = rng.integers(1, 300, n)
         self.review_score = rng.integers(1, 6, n)
-        self.arrivals = _arrivals(shape.touchpoint_messages, arrived, shape, rng)
+        self.arrivals = _arrivals(shape.touchpoint_messages, arrived, rng)
 
     def messages(self) -> Iterator[Messages]:
         """All messages in order of arrival, some at a time."""
@@ -160,7 +160,7 @@ class Orders:
             [rng.choice([0, 2, 3], n, p=(0.7, 0.25, 0.05)), rng.choice(5, len(updated), p=(0.5, 0.25, 0.0, 0.2, 0.05))]
         )
         self.refunded_cents = np.where(self.status == 1, self.price[self.order, 0] // 2, 0)
-        self.arrivals = _arrivals(message_count, np.concatenate([arrived, updated_at]), shape, rng)
+        self.arrivals = _arrivals(message_count, np.concatenate([arrived, updated_at]), rng)
 
     def _lines(self, n: int, rng: np.random.Generator) -> None:
         """Per order and line, shape (n, 4); the first `line_count` lines of an order are there."""
@@ -297,7 +297,7 @@ def _product_names() -> list[str]:
     return [f"p{number:05d}" for number in range(_PRODUCTS)]
 
 
-def _arrivals(count: int, arrived: Ints, shape: Shape, rng: np.random.Generator) -> Ints:
+def _arrivals(count: int, arrived: Ints, rng: np.random.Generator) -> Ints:
     """The row of each of `count` messages in order of arrival: every row once, and duplicates some minutes later."""
     twice = rng.choice(len(arrived), count - len(arrived), replace=False)
     again = arrived[twice] + rng.exponential(600e6, len(twice)).astype(np.int64)
