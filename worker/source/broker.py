@@ -22,6 +22,7 @@ log = structlog.get_logger()
 REFUSALS_BELIEVED = 3  # a broker that is starting may not know its users yet
 MIRROR_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
+_NO_ID = "A" * 22  # 128 zero bits
 
 
 class Topic(NamedTuple):
@@ -42,12 +43,11 @@ class Broker:
 
     def cluster_id(self, timeout: float) -> str:
         """The cluster's id. The client remembers it, so only the first question takes time."""
-        try:
+        cluster_id = None
+        with suppress(KafkaException):  # its text blames the broker's version
             cluster_id = self._admin.cluster_id(timeout=timeout)
-        except KafkaException as error:
-            raise self._trouble(error.args[0], "the cluster") from None
         if not cluster_id:
-            raise self._trouble(KafkaError(KafkaError._TIMED_OUT), "the cluster")
+            raise self._trouble(KafkaError(KafkaError._TIMED_OUT), "its cluster")
         return cluster_id
 
     def topics(self, names: Iterable[str], timeout: float) -> dict[str, Topic]:
@@ -57,6 +57,11 @@ class Broker:
         futures = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=timeout)
         told = {name: self._answer(future, f"topic {name}") for name, future in futures.items()}
         self._refusals.clear()
+        if nameless := [name for name, topic in told.items() if str(topic.topic_id) == _NO_ID]:
+            raise SourceError(
+                f"the broker at {self._address} gives topics no ids ({', '.join(nameless)})",
+                "Without them a replaced topic can't be told from the one before: Kafka 2.8 or later is needed.",
+            )
         return {name: Topic(str(topic.topic_id), len(topic.partitions)) for name, topic in told.items()}
 
     def bounds(self, partitions: Iterable[Partition], timeout: float) -> dict[Partition, Bounds]:
@@ -109,8 +114,10 @@ class Broker:
 
     def _trouble(self, error: KafkaError, what: str) -> TidemarkError:
         self._admin.poll(0)  # hears of refused log-ins
-        if error.code() in REFUSALS or len(self._refusals) >= REFUSALS_BELIEVED:
-            return refused(what, self._refusals[-1] if self._refusals else error.str())
+        if error.code() in REFUSALS:
+            return refused(what, error.str())
+        if len(self._refusals) >= REFUSALS_BELIEVED:
+            return refused(what, self._refusals[-1])
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return Unavailable(
                 f"{what} does not exist on the broker at {self._address}", "It is waited for: create it, or correct kafka.topics."

@@ -20,7 +20,7 @@ from worker.source.losses import Acceptances, loss, name, starting_position
 log = structlog.get_logger()
 
 START_SECONDS = 5.0  # for each question to the broker at the start
-CONFIRM_SECONDS = 1.0  # and for the one at the end of each poll
+CONFIRM_SECONDS = 2.0  # and for the one at the end of each poll
 CHUNK = 10_000  # messages of one consume()
 
 # Of these errors the confirmation at the end of the poll says what they mean.

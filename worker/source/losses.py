@@ -1,6 +1,6 @@
 """Whether a log is still the one that a position belongs to: decided from plain data, so that it can be tested without a broker."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -32,26 +32,12 @@ def starting_position(
 
     Raises SourceError, naming all that is not as it was and not accepted: another cluster, replaced topics, lost offsets.
     """
-    other_cluster = stored is not None and stored.cluster_id != now.cluster_id
-    if stored is None:
-        replaced = set()
-    elif other_cluster:
-        replaced = set(now.topic_ids)
-    else:
-        replaced = {topic for topic, topic_id in now.topic_ids.items() if stored.topic_ids.get(topic, topic_id) != topic_id}
+    replaced = _replaced_topics(stored, now)
     kept = {
         partition: next_offset for partition, next_offset in position.items() if partition in bounds and partition.topic not in replaced
     }
     lost = {partition for partition, next_offset in kept.items() if not _has(bounds[partition], next_offset.offset)}
-
-    faults: dict[str, str] = {}  # what is wrong -> how to accept it
-    if stored is not None and other_cluster and not accept.replaced_cluster:
-        faults[f"this is another cluster: stored cluster id {stored.cluster_id}, the broker says {now.cluster_id}"] = (
-            "--accept-replaced-cluster"
-        )
-    elif stored is not None and not other_cluster:
-        for topic in sorted(replaced - accept.replaced_topics):
-            faults[_replaced(topic, stored, now, position, bounds)] = f"--accept-replaced-topic {topic}"
+    faults = dict(_identity_faults(position, stored, now, bounds, accept))
     for partition in sorted(lost):
         if partition.topic not in accept.lost_offsets:
             faults[_lost(partition, position[partition].offset, bounds[partition])] = f"--accept-lost-offsets {partition.topic}"
@@ -72,7 +58,7 @@ def loss(faults: Mapping[str, str]) -> SourceError:
     flags = " ".join(dict.fromkeys(faults.values()))
     return SourceError(
         "\n".join(faults),
-        "Nothing was read.\n"
+        "Nothing was read past this.\n"
         f"To accept the loss and read from the log's beginning:  tidemark run {flags}\n"
         "To bring lost days in from an archive first:            tidemark backfill --help",
     )
@@ -81,6 +67,30 @@ def loss(faults: Mapping[str, str]) -> SourceError:
 def name(partition: Partition) -> str:
     """A partition as messages for people write it."""
     return f"{partition.topic}/{partition.number}"
+
+
+def _replaced_topics(stored: Identity | None, now: Identity) -> frozenset[str]:
+    """Those of which nothing that is stored is true any more; of another cluster, all."""
+    if stored is None:
+        return frozenset()
+    if stored.cluster_id != now.cluster_id:
+        return frozenset(now.topic_ids)
+    return frozenset(topic for topic, topic_id in now.topic_ids.items() if stored.topic_ids.get(topic, topic_id) != topic_id)
+
+
+def _identity_faults(
+    position: Position, stored: Identity | None, now: Identity, bounds: Mapping[Partition, Bounds], accept: Acceptances
+) -> Iterator[tuple[str, str]]:
+    """What is not accepted of another cluster or of replaced topics, and the flag that accepts it."""
+    if stored is None:
+        return
+    if stored.cluster_id != now.cluster_id:
+        if not accept.replaced_cluster:
+            text = f"this is another cluster: stored cluster id {stored.cluster_id}, the broker says {now.cluster_id}"
+            yield text, "--accept-replaced-cluster"
+        return
+    for topic in sorted(_replaced_topics(stored, now) - accept.replaced_topics):
+        yield _replaced(topic, stored, now, position, bounds), f"--accept-replaced-topic {topic}"
 
 
 def _has(bound: Bounds, offset: int) -> bool:
