@@ -1,18 +1,24 @@
 -- touchpoint_duplicates: which of the candidates are there already, in the file or earlier in the batch, and whether their content differs.
--- grain: seq of incoming touchpoints   reads: candidate_touchpoint, touchpoint
--- Candidates are few: the rows that the membership filter or the batch itself could not tell to be new.
+-- grain: seq of incoming touchpoints   reads: candidate_touchpoint, touchpoint   writes: stored_touchpoint
+-- Candidates are few: the rows that the membership filter or the batch itself could not tell to be new. Their keys are looked for first;
+-- the contents of the table are read only for those that are found.
+create or replace temp table stored_touchpoint as
+select t.rowid as stored_rowid
+from touchpoint as t
+semi join candidate_touchpoint as c
+on t.day = c.day and t.event_uuid = c.event_uuid and t.event_text is not distinct from c.event_text;
+
 with candidate as (
     select day, event_uuid, event_text, seq,
            struct_pack(customer_id, session_id, occurred_at, event_type, channel, campaign, product_id, device, cost_cents, review_score, page_type, browser) as content
     from candidate_touchpoint
 ),
 stored as (
-    select t.day, t.event_uuid, t.event_text, cast(-1 as bigint) as seq,
-           struct_pack(t.customer_id, t.session_id, t.occurred_at, t.event_type, t.channel, t.campaign, t.product_id, t.device, t.cost_cents,
-                       review_score := cast(t.review_score as integer), t.page_type, t.browser) as content
-    from touchpoint as t
-    semi join candidate_touchpoint as c
-    on t.day = c.day and t.event_uuid = c.event_uuid and t.event_text is not distinct from c.event_text
+    select day, event_uuid, event_text, cast(-1 as bigint) as seq,
+           struct_pack(customer_id, session_id, occurred_at, event_type, channel, campaign, product_id, device, cost_cents,
+                       review_score := cast(review_score as integer), page_type, browser) as content
+    from touchpoint
+    where rowid in (select stored_rowid from stored_touchpoint)
 ),
 kept as (
     select day, event_uuid, event_text, min(seq) as seq, arg_min(content, seq) as content
