@@ -33,7 +33,10 @@ class Source(Protocol):
         ...
 
     def poll(self, max_messages: int, max_wait: float) -> MessageBatch:
-        """Up to `max_messages` messages, waiting at most `max_wait` seconds (at most 0.5) for them; may be empty."""
+        """Up to `max_messages` messages, waiting at most `max_wait` seconds (at most 0.5) for them; may be empty.
+
+        While behind, a poll may go on for some seconds to fill the batch, as long as messages keep coming.
+        """
         ...
 
     def topics(self) -> Mapping[Stream, str]:

@@ -22,6 +22,8 @@ log = structlog.get_logger()
 START_SECONDS = 5.0  # for each question to the broker at the start
 CONFIRM_SECONDS = 2.0  # and for the one at the end of each poll
 CHUNK = 10_000  # messages of one consume()
+FILL_SECONDS = 2.0  # for which a poll goes on while it is behind
+FILL_SLICE = 0.05
 
 # Of these errors the confirmation at the end of the poll says what they mean.
 _CONFIRMED = frozenset(
@@ -113,13 +115,22 @@ class KafkaSource:
             self._consumer.close()
 
     def _gather(self, max_messages: int, max_wait: float) -> None:
-        """Collect until there are `max_messages` or `max_wait` is over; what a poll before could not hand out counts."""
-        deadline = time.monotonic() + max_wait
+        """Collect until there are `max_messages` or `max_wait` is over; what a poll before could not hand out counts.
+
+        While messages keep coming and the end is not in sight, it is FILL_SECONDS: who is behind gains by large batches.
+        """
+        began = time.monotonic()
         while self._fault is None and (room := max_messages - self._count) > 0:
-            wait = max(0.0, deadline - time.monotonic())
-            self._take(self._consumer.consume(min(room, CHUNK), wait))
-            if not wait:
+            left = began + max_wait - time.monotonic()
+            count = self._count
+            self._take(self._consumer.consume(min(room, CHUNK), left if left > 0 else min(max_wait, FILL_SLICE)))
+            is_behind = self._count > count and self._lag() > CHUNK and time.monotonic() - began < FILL_SECONDS
+            if left <= 0 and not is_behind:
                 break
+
+    def _lag(self) -> int:
+        """Messages (and transaction markers) that the log has and this has not, as far as the broker has told."""
+        return sum(max(0, end - self._next[partition].offset) for partition, end in self._log_end_offsets().items())
 
     def _take(self, fetched: list[KafkaMessage]) -> None:
         # Per message there are a few calls from C to C here, and no line of Python.
