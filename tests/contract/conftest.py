@@ -37,11 +37,13 @@ def kafka_log(broker: Broker) -> KafkaLog:
 
 
 @pytest.fixture
-def own_broker(broker: Broker) -> JarBroker:
-    """The broker, if it is ours to stop."""
+def own_broker(broker: Broker) -> Iterator[JarBroker]:
+    """The broker, if it is ours to stop. It runs again afterwards, whatever became of the test."""
     if not isinstance(broker, JarBroker):
         pytest.skip("needs a broker that can be stopped: the jars")
-    return broker
+    yield broker
+    if not broker.is_running:
+        broker.start()
 
 
 @pytest.fixture(params=["fake", "mock", ON_KAFKA])

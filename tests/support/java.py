@@ -45,6 +45,10 @@ class JavaProcess:
                 raise RuntimeError(f"{self._command} did not start:\n{self._log.read_text()[-4000:]}")
             time.sleep(0.1)
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def stop(self) -> None:
         """Stop it in order; its files stay."""
         self._end(signal.SIGTERM)

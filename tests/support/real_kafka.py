@@ -114,9 +114,11 @@ def running_broker(directory: Path) -> Iterator[Broker]:
     if external := os.environ.get("TIDEMARK_TEST_KAFKA"):
         yield ExternalBroker(external)
     elif docker_runs():
-        from testcontainers.kafka import KafkaContainer
+        from testcontainers.community.kafka import KafkaContainer
 
-        with KafkaContainer("apache/kafka:4.2.1") as container:
+        container = KafkaContainer().with_kraft().with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
+        container.with_env("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1").with_env("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
+        with container:
             yield ExternalBroker(container.get_bootstrap_server())
     else:
         broker = JarBroker(directory)

@@ -44,7 +44,7 @@ def running_registry(directory: Path) -> Iterator[str]:
         from testcontainers.core.container import DockerContainer
         from testcontainers.core.wait_strategies import HttpWaitStrategy
 
-        ready = HttpWaitStrategy(8080, f"{CONFLUENT_API}/subjects")
+        ready = HttpWaitStrategy(8080, f"{CONFLUENT_API}/subjects").for_status_code(200)
         with DockerContainer(f"apicurio/apicurio-registry:{VERSION}").with_exposed_ports(8080).waiting_for(ready) as container:
             yield f"http://{container.get_container_host_ip()}:{container.get_exposed_port(8080)}{CONFLUENT_API}"
     else:
