@@ -13,7 +13,8 @@ from tests.support.avro import Json, RandomAvro, body
 from worker.decode import avro, columns
 from worker.decode.cursor import Buffer
 from worker.decode.plan import resolve
-from worker.decode.reread import Malformed, Rereader
+from worker.decode.reread import Rereader
+from worker.decode.walk import Malformed
 
 MAYBE_TEXT = ["null", "string"]
 ITEM = {

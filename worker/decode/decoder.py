@@ -15,9 +15,9 @@ from worker.decode.derive import derived
 from worker.decode.framing import Bodies, unframe
 from worker.decode.readings import READER_ARROW, Reading, Readings
 from worker.decode.reasons import Reason
-from worker.decode.reread import Malformed
 from worker.decode.schemas import NoSchema, SchemaSource
 from worker.decode.validate import faults
+from worker.decode.walk import Malformed
 from worker.events import EVENT_SCHEMAS, TOMBSTONES, EventBatch, Message, MessageBatch, Rejected, Stream
 
 MAX_ROWS = 16_384  # messages decoded at once: their columns stay in the processor's cache

@@ -1,7 +1,7 @@
 """Writer schemas, compiled once each: how the messages of one are read for a stream, or why they can't be."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -19,12 +19,17 @@ MAX_KEPT = 1_000  # compiled schemas; a topic can name any that the registry has
 _FILES = {Stream.ORDERS: "order", Stream.TOUCHPOINTS: "touchpoint", Stream.CUSTOMERS: "customer", Stream.PRODUCTS: "product"}
 
 
-@dataclass(frozen=True, slots=True)
 class Reading:
     """How messages of one writer schema are read. Without a plan each of them goes through fastavro."""
 
-    plan: RecordPlan | None
-    rereader: Rereader
+    def __init__(self, writer: avro.Type, reader: avro.Record, plan: RecordPlan | None) -> None:
+        self._writer, self._reader = writer, reader
+        self.plan = plan
+
+    @cached_property
+    def rereader(self) -> Rereader:
+        """For single messages; few schemas ever need it."""
+        return Rereader(self._writer, self._reader)
 
 
 class Readings:
@@ -57,8 +62,8 @@ def _compiled(text: str, reader: avro.Record) -> Reading | NoSchema:
     except Unresolvable as error:
         return NoSchema(Reason.WRONG_SCHEMA, str(error))
     except NotColumnar:
-        return Reading(None, Rereader(writer, reader))
-    return Reading(plan, Rereader(writer, reader))
+        return Reading(writer, reader, None)
+    return Reading(writer, reader, plan)
 
 
 def _reader(stream: Stream) -> avro.Record:
