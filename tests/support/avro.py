@@ -5,17 +5,20 @@ import json
 import struct
 from collections.abc import Mapping
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 import fastavro
+from confluent_kafka import Message as KafkaMessage
 
 from worker.decode.avro import parse, takes_no_bytes
 from worker.decode.framing import SchemaRef
 from worker.decode.reasons import Reason
 from worker.decode.schemas import NoSchema
+from worker.events import Message
 
 Json: TypeAlias = Any
+Headers: TypeAlias = list[tuple[str, bytes | None]] | None
 
 
 class GivenSchemas:
@@ -29,6 +32,27 @@ class GivenSchemas:
         self.asked.append(ref)
         schema = self.schemas.get(ref)
         return NoSchema(Reason.UNKNOWN_SCHEMA, "not given") if schema is None else json.dumps(schema)
+
+
+def message(
+    value: bytes | None,
+    partition: int = 0,
+    offset: int = 0,
+    key: bytes | None = None,
+    headers: Headers = None,
+    timestamp: tuple[int, int] | None = None,
+    topic: str = "t",
+) -> Message:
+    """A message as librdkafka hands it out."""
+    parts: dict[str, Any] = {
+        "topic": topic,
+        "partition": partition,
+        "offset": offset,
+        "key": key,
+        "headers": headers,
+        "timestamp": timestamp,
+    }
+    return cast(Message, KafkaMessage(value=value, **parts))
 
 
 def body(schema: Json, record: Any) -> bytes:

@@ -88,11 +88,9 @@ def test_damage_is_told_in_its_own_record_only(seed: int, number: int) -> None:
     for one, record, is_ok in zip(bodies, *read(writer, bodies), strict=True):
         try:
             again = rereader.read(one)
-        except Malformed as error:
-            assert not is_ok, error
-        else:
-            assert is_ok
-            assert record == again
+        except Malformed:
+            again = None
+        assert again == (record if is_ok else None)
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))

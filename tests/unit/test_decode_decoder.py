@@ -7,15 +7,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from confluent_kafka import Message
 
-from tests.support.avro import GivenSchemas, Json, body, guid_header, number, with_id
+from tests.support.avro import GivenSchemas, Json, body, guid_header, message, number, with_id
 from worker.decode import Decoder, NoSchema, ReportingZone
 from worker.decode.columns import MAX_EMPTY_ITEMS, MAX_TURNS
 from worker.decode.decoder import MAX_ROWS
 from worker.decode.framing import SchemaRef
 from worker.errors import Unavailable
-from worker.events import EVENT_SCHEMAS, EventBatch, MessageBatch, Rejected, Stream
+from worker.events import EVENT_SCHEMAS, EventBatch, Message, MessageBatch, Rejected, Stream
 from worker.resources import schema_path
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -68,8 +67,8 @@ def framed(schema_id: int, record: dict[str, Any]) -> bytes:
     return with_id(schema_id, b"\2" + body(written[1], record) if isinstance(written, list) else body(written, record))
 
 
-def messages(*values: bytes | None, **parts: Any) -> list[Message]:
-    return [Message(topic="t", partition=2, offset=100 + place, value=value, **parts) for place, value in enumerate(values)]
+def messages(*values: bytes | None) -> list[Message]:
+    return [message(value, partition=2, offset=100 + place) for place, value in enumerate(values)]
 
 
 def decoder(schemas: Any = None) -> Decoder:
@@ -88,7 +87,7 @@ def labels(batch: EventBatch) -> list[tuple[int, str]]:
 def test_two_writer_versions_and_both_frames_stand_in_one_batch_in_order_of_arrival() -> None:
     old, new = touchpoint(event_id="old"), touchpoint(event_id="new", page_type="home")
     given = messages(framed(2, new), framed(1, old), b"", framed(2, new))
-    given[2] = Message(topic="t", partition=2, offset=102, value=body(TOUCHPOINT, new), headers=[guid_header(GUID)])
+    given[2] = message(body(TOUCHPOINT, new), partition=2, offset=102, headers=[guid_header(GUID)])
     events = decode(Stream.TOUCHPOINTS, given).events[Stream.TOUCHPOINTS]
     assert events.schema == EVENT_SCHEMAS[Stream.TOUCHPOINTS]
     assert events.select(["seq", "partition", "offset", "event_text", "page_type"]).to_pylist() == [
@@ -231,8 +230,8 @@ def test_a_schema_that_columns_can_not_do_goes_through_fastavro_and_is_counted()
 
 def test_a_rejected_message_keeps_all_that_it_was() -> None:
     headers: list[tuple[str, bytes | None]] = [("trace", b"1"), ("none", None)]
-    parts = {"topic": "touch", "partition": 4, "offset": 17, "key": b"k", "headers": headers}
-    batch = decode(Stream.TOUCHPOINTS, [Message(value=b"\0\0", timestamp=(1, 1_700_000_000_123), **parts), Message(value=b"\0\0", **parts)])
+    given = [message(b"\0\0", 4, 17, b"k", headers, timestamp, "touch") for timestamp in ((1, 1_700_000_000_123), None)]
+    batch = decode(Stream.TOUCHPOINTS, given)
     rejected = Rejected(
         stream=Stream.TOUCHPOINTS,
         topic="touch",
@@ -272,7 +271,7 @@ MILLIS = int(NOW.timestamp() * 1000)
 def test_a_null_value_is_a_tombstone_by_its_key_and_timestamp(
     stream: Stream, key: bytes | None, timestamp: tuple[int, int], rejection: str | None
 ) -> None:
-    batch = decode(stream, [Message(topic="t", partition=1, offset=100, value=None, key=key, timestamp=timestamp)])
+    batch = decode(stream, [message(None, partition=1, offset=100, key=key, timestamp=timestamp)])
     assert not batch.events
     if rejection is not None:
         assert labels(batch) == [(0, rejection)]

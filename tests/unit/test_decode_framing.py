@@ -1,22 +1,24 @@
 """Frames against Confluent's own deserializers."""
 
 from random import Random
+from typing import Any, cast
 from uuid import UUID
 
 import numpy as np
 import pytest
-from confluent_kafka import Message
 from confluent_kafka.schema_registry import dual_schema_id_deserializer
 from confluent_kafka.schema_registry.serde import SchemaId
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+from tests.support.avro import Headers, message
 from worker.decode import columns
 from worker.decode.framing import SchemaRef, unframe
+from worker.events import Message
 
 GUID = UUID("01234567-89ab-cdef-0123-456789abcdef")
 HEADER = "__value_schema_id"
 
-HEADERS = [
+HEADERS: list[Headers] = [
     None,
     [],
     [("trace", b"\0\0\0\0\1")],
@@ -45,11 +47,11 @@ VALUES = [
 ]
 
 
-def by_confluent(value: bytes, headers: list[tuple[str, bytes | None]] | None) -> tuple[SchemaRef, bytes] | None:
+def by_confluent(value: bytes, headers: Headers) -> tuple[SchemaRef, bytes] | None:
     """The schema and the body, or None where Confluent's deserializer can't tell."""
     found = SchemaId("AVRO")
     try:
-        rest = dual_schema_id_deserializer(value, SerializationContext("t", MessageField.VALUE, headers), found)
+        rest = dual_schema_id_deserializer(value, SerializationContext("t", MessageField.VALUE, cast(Any, headers)), found)
     # whatever it stumbles upon: struct.error, ValueError, SerializationError
     except Exception:
         return None
@@ -58,7 +60,7 @@ def by_confluent(value: bytes, headers: list[tuple[str, bytes | None]] | None) -
 
 
 def by_frames(messages: list[Message]) -> list[tuple[SchemaRef, bytes] | None]:
-    values = [message.value() or b"" for message in messages]
+    values = [one.value() or b"" for one in messages]
     frames = unframe(messages, values, np.array(list(map(len, values))), columns.PADDING)
     found: list[tuple[SchemaRef, bytes] | None] = [None] * len(messages)
     for bodies in frames.bodies:
@@ -70,14 +72,14 @@ def by_frames(messages: list[Message]) -> list[tuple[SchemaRef, bytes] | None]:
 
 
 def test_every_frame_is_told_as_confluents_deserializer_tells_it() -> None:
-    messages = [Message(topic="t", value=value, headers=headers) for value in VALUES for headers in HEADERS]
+    messages = [message(value, headers=headers) for value in VALUES for headers in HEADERS]
     assert by_frames(messages) == [by_confluent(value, headers) for value in VALUES for headers in HEADERS]
 
 
 def test_frames_of_random_messages_are_told_as_confluents_deserializer_tells_them(seed: int) -> None:
     random = Random(seed)
     cases = [(random.choice(VALUES[:5]) + random.randbytes(random.randrange(9)), random.choice(HEADERS)) for _ in range(500)]
-    messages = [Message(topic="t", value=value, headers=headers) for value, headers in cases]
+    messages = [message(value, headers=headers) for value, headers in cases]
     assert by_frames(messages) == [by_confluent(*case) for case in cases]
 
 
@@ -89,6 +91,6 @@ def test_frames_of_random_messages_are_told_as_confluents_deserializer_tells_the
         (b"\0\0\0\0\1", [(HEADER, b"\7")], "magic byte 7 where 0 (id) or 1 (GUID) is expected"),
     ],
 )
-def test_a_broken_frame_says_what_is_wrong(value: bytes, headers: list[tuple[str, bytes]] | None, detail: str) -> None:
-    frames = unframe([Message(topic="t", value=value, headers=headers)], [value], np.array([len(value)]), columns.PADDING)
+def test_a_broken_frame_says_what_is_wrong(value: bytes, headers: Headers, detail: str) -> None:
+    frames = unframe([message(value, headers=headers)], [value], np.array([len(value)]), columns.PADDING)
     assert frames.broken == [(0, detail)]

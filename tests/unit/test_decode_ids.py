@@ -72,10 +72,7 @@ def test_any_other_text_is_hashed_and_kept(text: str) -> None:
 def test_each_character_of_a_uuid_counts(seed: int) -> None:
     random = Random(seed)
     allowed = set("0123456789abcdef")
-    texts = []
-    for place in range(36):
-        for byte in range(128):
-            texts.append(CANONICAL[:place] + chr(byte) + CANONICAL[place + 1 :])
+    texts = [CANONICAL[:place] + chr(byte) + CANONICAL[place + 1 :] for place in range(36) for byte in range(128)]
     random.shuffle(texts)
     _, kept = split(texts)
     for text, other in zip(texts, kept, strict=True):

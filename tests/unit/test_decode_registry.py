@@ -38,7 +38,7 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: Server
 
-    def do_GET(self) -> None:  # noqa: N802: the name is http.server's
+    def do_GET(self) -> None:
         path = self.path.removeprefix("/base")
         self.server.asked.append((path, self.headers["Authorization"]))
         status, body = self.server.answers.get(path, NOT_FOUND)
@@ -188,6 +188,5 @@ def test_all_faults_of_a_map_of_files_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         FileSchemas({"seven": tmp_path / "a.avsc", "7": tmp_path / "none.avsc"})
     assert raised.value.message == (
-        "registry.files: 'seven' is neither a schema id nor a GUID\n"
-         f"registry.files.7: {tmp_path / 'none.avsc'}: No such file or directory"
+        f"registry.files: 'seven' is neither a schema id nor a GUID\nregistry.files.7: {tmp_path / 'none.avsc'}: No such file or directory"
     )
