@@ -108,6 +108,8 @@ def run(pipeline: Pipeline, source: Source, *, clock: Clock, observer: Observer,
             began = clock.tick()
             result = pipeline.step(batch, clock.now(), began)
             observer.committed(batch, result, clock.tick() - began)
+            if stop.is_urgent:
+                raise Interrupted  # once more: where it was raised first, a handler of errors may have swallowed it
             if exit_at_end and batch.messages.at_end >= source.partitions():
                 stop.event.set()
         observer.finished()

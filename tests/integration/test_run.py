@@ -27,14 +27,14 @@ def bootstrap() -> Iterator[str]:
 @pytest.fixture
 def stream(seed: int, bootstrap: str) -> LiveStream:
     stream = LiveStream(seed, 900, PARTITIONS)
-    send(bootstrap, stream.messages)
+    send(bootstrap, stream.sendable())
     return stream
 
 
 @pytest.fixture
 def worker(tmp_path: Path, bootstrap: str, stream: LiveStream) -> Iterator[WorkerProcess]:
     """Batches of 50, so that a signal comes in the middle."""
-    worker = WorkerProcess(tmp_path, bootstrap, batch__max_messages=50, time__reporting_time_zone=stream.time_zone)
+    worker = WorkerProcess(tmp_path, bootstrap, stream.topics, batch__max_messages=50, time__reporting_time_zone=stream.time_zone)
     yield worker
     worker.close()
 
@@ -92,7 +92,7 @@ def test_what_is_away_is_waited_for_in_plain_sight(tmp_path: Path, bootstrap: st
     nobody = f"127.0.0.1:{free_ports(1)[0]}"
     send(bootstrap, [Produced("orders", b"\0\0\0\0\1")])
     settings = {"registry__url": f"http://{nobody}"} if away == "registry" else {}
-    worker = WorkerProcess(tmp_path, nobody if away == "broker" else bootstrap, **settings)
+    worker = WorkerProcess(tmp_path, nobody if away == "broker" else bootstrap, {"orders": "orders"}, **settings)
     worker.start()
     told = worker.wait_for("waiting_for_dependency", 2)
     code, ready = get(worker, "/readyz")
@@ -108,7 +108,7 @@ def test_what_is_away_is_waited_for_in_plain_sight(tmp_path: Path, bootstrap: st
 
 def test_mostly_rejected_messages_stop_it_and_nothing_of_the_last_batch_is_committed(tmp_path: Path, bootstrap: str) -> None:
     send(bootstrap, [Produced("orders", b"not of ours", partition_number=n % PARTITIONS) for n in range(12_000)])
-    worker = WorkerProcess(tmp_path, bootstrap, batch__max_messages=4_000)
+    worker = WorkerProcess(tmp_path, bootstrap, {"orders": "orders"}, batch__max_messages=4_000)
     assert worker.run("--exit-at-end") == ExitCode.REJECTED
     assert "messages were rejected" in worker.said()
     with duckdb.connect(str(worker.file), read_only=True) as connection:

@@ -4,10 +4,11 @@ import json
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 from zlib import crc32
 
 import duckdb
@@ -32,6 +33,11 @@ class LiveStream:
         options = replace(random_options(seed, messages), partitions=partitions)
         self.time_zone = options.time_zone
         self.messages = list(_placed(random_stream(seed, options), partitions))
+        self.topics = {stream: f"{stream}-{uuid4().hex[:8]}" for stream in STREAMS}
+
+    def sendable(self) -> list[Produced]:
+        """The messages under the names of this stream's own topics."""
+        return [replace(message, stream=self.topics[message.stream]) for message in self.messages]
 
     def faults(self, path: Path) -> list[str]:
         """What is not in the file as it should be, once all the messages were read."""
@@ -64,13 +70,13 @@ def _placed(messages: Iterable[Produced], partitions: int) -> Iterator[Produced]
 class WorkerProcess:
     """`tidemark` on files in `directory`; settings are keys of the configuration, with __ for a dot."""
 
-    def __init__(self, directory: Path, bootstrap: str, **settings: object) -> None:
+    def __init__(self, directory: Path, bootstrap: str, topics: Mapping[str, str], **settings: object) -> None:
         self.file = directory / "worker.duckdb"
         self._log = directory / "worker.log"
         self._log.touch()
         self._process: subprocess.Popen[bytes] | None = None
         config = directory / "tidemark.toml"
-        config.write_text(_config(directory, bootstrap))
+        config.write_text(_config(directory, bootstrap, topics))
         self._command = command(path=self.file, **settings)
         self._command += ["--config", str(config)]
 
@@ -122,18 +128,18 @@ class WorkerProcess:
         return subprocess.run([*self._command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
-def _config(directory: Path, bootstrap: str) -> str:
+def _config(directory: Path, bootstrap: str, topics: Mapping[str, str]) -> str:
     schemas = {}
     for ref, schema in WRITER_SCHEMAS.items():
         schemas[ref] = directory / f"{ref}.avsc"
         schemas[ref].write_text(json.dumps(schema))
-    topics = "\n".join(f'{stream} = "{stream}"' for stream in STREAMS)
+    names = "\n".join(f'{stream} = "{topic}"' for stream, topic in topics.items())
     files = "\n".join(f'"{ref}" = "{path}"' for ref, path in schemas.items())
     return f"""
 [kafka]
 bootstrap_servers = "{bootstrap}"
 [kafka.topics]
-{topics}
+{names}
 [registry.files]
 {files}
 [serve]
