@@ -35,6 +35,8 @@ def chain(length: int, doubled: bool) -> Json:
         (record("A", b="Missing"), "unknown type 'Missing'"),
         (record("A", b=[]), "a union is empty or directly within a union"),
         (record("A", b=[["null"]]), "a union is empty or directly within a union"),
+        (record("A", b=["int", {"type": "int"}]), "a union has a type twice"),
+        (record("A", b=[{"type": "array", "items": "int"}, {"type": "array", "items": "long"}]), "a union has a type twice"),
         (record("A", b={"type": "enum", "name": "E", "symbols": ["X", "X"]}), "the symbols of E are not distinct names"),
         (record("A", b={"type": "fixed", "name": "F", "size": -1}), "incomplete: {type, name, size}"),
         (record("A", b={"type": "array"}), "incomplete: {type}"),

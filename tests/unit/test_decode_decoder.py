@@ -32,6 +32,7 @@ def changed(base: Json, *extra: Json, without: Sequence[str] = ()) -> Json:
 ORDER, TOUCHPOINT = schema("order"), schema("touchpoint")
 FIRST_TOUCHPOINT = changed(TOUCHPOINT, without=["page_type", "browser"])
 NODE = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
+SCORE = {"name": "review_score", "type": ["null", "int", "long", {"type": "fixed", "name": "F", "size": 2}, "boolean"]}
 NULLS = {"name": "nulls", "type": {"type": "array", "items": "null"}}
 SCHEMAS: dict[SchemaRef, Json] = {
     1: FIRST_TOUCHPOINT,
@@ -43,6 +44,8 @@ SCHEMAS: dict[SchemaRef, Json] = {
     7: schema("customer"),
     8: schema("product"),
     9: ["null", changed(TOUCHPOINT, NULLS)],
+    10: changed(TOUCHPOINT, SCORE, without=["review_score"]),
+    11: ["null", changed(TOUCHPOINT, SCORE, without=["review_score"])],
     GUID: TOUCHPOINT,
 }
 
@@ -172,6 +175,17 @@ def test_a_hostile_message_is_rejected_alone(value: bytes | None, reason: str, d
     (rejected,) = batch.rejected
     assert (rejected.offset, rejected.reason, rejected.detail) == (101, reason, detail)
     assert decode(Stream.TOUCHPOINTS, messages(value)).rejected[0].detail == detail
+
+
+@pytest.mark.parametrize("schema_id", [10, 11])
+def test_a_branch_that_the_reader_has_not_is_rejected_where_it_comes_up(schema_id: int) -> None:
+    head = framed(schema_id, touchpoint(review_score=None))[:-1]
+    values = [b"\0", b"\2\6", b"\4\6", b"\4" + number(1 << 40), b"\6ab", b"\x08\1"]
+    batch = decode(Stream.TOUCHPOINTS, messages(*(head + value for value in values)))
+    assert batch.events[Stream.TOUCHPOINTS].column("review_score").to_pylist() == [None, 3]
+    assert [rejected.detail for rejected in batch.rejected] == [
+        f"review_score: {kind} can't be read as int" for kind in ("long", "long", "fixed", "boolean")
+    ]
 
 
 ORDER_HEAD = framed(3, order(items=[]))[:-1]

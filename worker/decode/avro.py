@@ -175,7 +175,10 @@ class _Parser:
     def _union(self, schema: list[Any], namespace: str, depth: int) -> Union:
         if not schema or any(isinstance(branch, list) for branch in schema):
             raise SchemaRefused("a union is empty or directly within a union")
-        return Union(tuple(self.type(branch, namespace, depth + 1) for branch in schema))
+        branches = tuple(self.type(branch, namespace, depth + 1) for branch in schema)
+        if len({_identity(branch) for branch in branches}) < len(branches):
+            raise SchemaRefused("a union has a type twice")
+        return Union(branches)
 
     def _complex(self, schema: Mapping[str, Any], namespace: str, depth: int) -> Type:
         match schema:
@@ -218,6 +221,11 @@ class _Parser:
             case {"name": str(name), "type": kind}:
                 return Field(name, self.type(kind, namespace, depth + 1), _aliases(schema), schema.get("default", NO_DEFAULT))
         raise SchemaRefused(f"not a field: {_short(schema)}")
+
+
+def _identity(kind: Type) -> tuple[str, str]:
+    """By what branches of a union must differ: their kind, and their name if they have one."""
+    return type(kind).__name__, "" if isinstance(kind, Array | Map | Union) else kind.name
 
 
 def _full_name(name: str, namespace: Any) -> str:

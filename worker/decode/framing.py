@@ -7,12 +7,13 @@ from uuid import UUID
 
 import numpy as np
 
-from worker.decode.cursor import Buffer, Ints
+from worker.decode.cursor import Bools, Buffer, Ints
 from worker.events import Message
 
 SchemaRef: TypeAlias = int | UUID
 
 SCHEMA_HEADER = "__value_schema_id"
+_BROKEN = -1
 _ID_SIZE, _GUID_SIZE = 5, 17  # magic byte 0 and four bytes; magic byte 1 and sixteen
 
 
@@ -60,10 +61,7 @@ def unframe(messages: Sequence[Message], values: Sequence[bytes], size: Ints, pa
     return Frames(buffer, bodies, broken)
 
 
-_BROKEN = np.int64(-1)
-
-
-def _written_otherwise(messages: Sequence[Message], values: Sequence[bytes], has_id: np.ndarray) -> Iterator[tuple[int, bytes, bool]]:
+def _written_otherwise(messages: Sequence[Message], values: Sequence[bytes], has_id: Bools) -> Iterator[tuple[int, bytes, bool]]:
     """Rows whose schema is not an id in the prefix: the bytes that name it, and whether these are a header."""
     in_header = set()
     all_headers = [message.headers() for message in messages]

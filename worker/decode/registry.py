@@ -14,15 +14,15 @@ from worker.decode.avro import MAX_TEXT
 from worker.decode.framing import SchemaRef
 from worker.decode.reasons import Reason
 from worker.decode.schemas import FileSchemas, NoSchema, SchemaSource
-from worker.errors import ConfigError, Fatal, Unavailable
+from worker.errors import ConfigError, SourceError, Unavailable
 
 ATTEMPTS = 4  # at one look-up, before the caller is told that the registry is away
 UNKNOWN_SECONDS = 30.0  # for so long an unknown schema is not asked for again
 MAX_UNKNOWN = 200  # of these in that time; then unknown ones are not asked for at all
 MAX_ID = (1 << 31) - 1  # ids are Java ints
-
 MAX_BODY = 4 * MAX_TEXT  # bytes of an answer
 
+_REMEDY = "It is asked again until it answers."
 _AWAY = frozenset([408, 425, 429, 500, 502, 503, 504])
 _REFUSED = frozenset([401, 403, 407])
 
@@ -40,12 +40,11 @@ class RegistrySchemas:
         settings: Registry,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`transport` stands in for the network in tests. Raises ConfigError."""
+        """`sleep` waits between attempts. Raises ConfigError."""
         assert settings.url is not None
         self._url = settings.url.rstrip("/")
-        self._client = _client(settings, transport)
+        self._client = _client(settings)
         self._monotonic = monotonic
         self._missing: dict[SchemaRef, tuple[float, NoSchema]] = {}  # until when; in order of that
         self._attempts = tenacity.Retrying(
@@ -88,10 +87,8 @@ class RegistrySchemas:
         if response.status_code in _AWAY:
             raise Unavailable(f"the schema registry at {self._url} answers {response.status_code} to {path}", _REMEDY)
         if response.status_code in _REFUSED:
-            raise Fatal(
-                f"the schema registry at {self._url} refuses us: {response.status_code} to {path}",
-                "Check registry.username, password, token.",
-            )
+            what = f"the schema registry at {self._url} refuses us: {response.status_code} to {path}"
+            raise SourceError(what, "Check registry.username and password, or token.")
         if body is None:
             return NoSchema(Reason.REFUSED_SCHEMA, f"more than {MAX_BODY:,} bytes")
         answer = _json(body)
@@ -99,14 +96,11 @@ class RegistrySchemas:
             return NoSchema(Reason.UNKNOWN_SCHEMA, "not in the registry")
         if response.status_code != 200 or not isinstance(answer.get("schema"), str):
             what = f"{self._url} answers {response.status_code} to {path}, not as a schema registry does"
-            raise Fatal(what, "Check registry.url: it is the base of the Confluent API, before /schemas.")
+            raise ConfigError(what, "Check registry.url: it is the base of the Confluent API, before /schemas.")
         return _usable(answer)
 
 
-_REMEDY = "It is asked again until it answers."
-
-
-def _client(settings: Registry, transport: httpx.BaseTransport | None) -> httpx.Client:
+def _client(settings: Registry) -> httpx.Client:
     password, token = settings.revealed_password(), settings.revealed_token()
     try:
         verify = ssl.create_default_context(cafile=settings.ca_file)
@@ -118,7 +112,6 @@ def _client(settings: Registry, transport: httpx.BaseTransport | None) -> httpx.
         | ({"Authorization": f"Bearer {token}"} if token else {}),
         timeout=settings.timeout.total_seconds(),
         verify=verify,
-        transport=transport,
     )
 
 

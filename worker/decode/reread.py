@@ -4,7 +4,7 @@ After a strict walk over the bytes fastavro reads the values, by the writer's sc
 """
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import fastavro
@@ -36,10 +36,10 @@ class Rereader:
     """Reads single messages of one writer schema as records of the reader."""
 
     def __init__(self, writer: Type, reader: Record) -> None:
-        names: dict[str, str] = {}
-        self._schema = fastavro.parse_schema(_for_fastavro(writer, names))
+        emitter = _Emitter()
+        self._schema = fastavro.parse_schema(emitter.schema(writer))
         self._walk = walk_over(writer)
-        self._resolve = _Resolver(names).of(writer, reader)
+        self._resolve = _Resolver(emitter.unions).of(writer, reader)
 
     def read(self, body: bytes) -> dict[str, Any]:
         """The record in `body` by the reader's names; times are UTC micros. Raises Malformed."""
@@ -51,11 +51,52 @@ class Rereader:
         return record
 
 
-class _Resolver:
-    """Puts together how values of a writer's type become values of a reader's; `names` are those that fastavro knows records by."""
+class _Emitter:
+    """Writes a schema of the same bytes for fastavro, under which what it reads can be told apart, and what is skipped need not be UTF-8.
 
-    def __init__(self, names: Mapping[str, str]) -> None:
-        self._names = names
+    No logical types; strings are bytes, maps are arrays of entries; each branch of a union is a record around its value, for fastavro
+    gives the names of records in unions. `unions`: the branches' names by the union's id.
+    """
+
+    def __init__(self) -> None:
+        self.unions: dict[int, list[str]] = {}
+        self._names: dict[str, str] = {}
+        self._count = 0
+
+    def schema(self, kind: Type) -> Any:
+        match kind:
+            case Primitive(name=name):
+                return "bytes" if name == "string" else name
+            case Array(items=items):
+                return {"type": "array", "items": self.schema(items)}
+            case Map(values=values):
+                return {"type": "array", "items": self._record(self._name(), {"key": Primitive("bytes"), "value": values})}
+            case Union(branches=branches):
+                names = self.unions[id(kind)] = [self._name() for _ in branches]
+                return [self._record(name, {"value": branch}) for name, branch in zip(names, branches, strict=True)]
+        if kind.name in self._names:
+            return self._names[kind.name]
+        name = self._names[kind.name] = self._name()
+        match kind:
+            case Fixed(size=size):
+                return {"type": "fixed", "name": name, "size": size}
+            case Enum(symbols=symbols):
+                return {"type": "enum", "name": name, "symbols": list(symbols)}
+        return self._record(name, {field.name: field.type for field in kind.fields})
+
+    def _name(self) -> str:
+        self._count += 1
+        return f"T{self._count}"
+
+    def _record(self, name: str, fields: Mapping[str, Type]) -> Any:
+        return {"type": "record", "name": name, "fields": [{"name": field, "type": self.schema(kind)} for field, kind in fields.items()]}
+
+
+class _Resolver:
+    """Puts together how values of a writer's type become values of a reader's; `unions` are those of the emitter."""
+
+    def __init__(self, unions: Mapping[int, Sequence[str]]) -> None:
+        self._unions = unions
 
     def of(self, writer: Type, reader: Type) -> Resolve:
         if isinstance(writer, Union):
@@ -78,13 +119,8 @@ class _Resolver:
         return _refusal(f"{describe(writer)} can't be read as {describe(reader)}")
 
     def _union(self, writer: Union, reader: Type) -> Resolve:
-        """By the kind of value: fastavro tells records by their names."""
-        records = {self._names[branch.name]: self.of(branch, reader) for branch in writer.branches if isinstance(branch, Record)}
-        others: dict[type, Resolve] = {}
-        for branch in writer.branches:
-            if not isinstance(branch, Record):
-                others.setdefault(_python_type(branch), self.of(branch, reader))
-        return lambda value: records[value[0]](value[1]) if isinstance(value, tuple) else others[type(value)](value)
+        branches = {name: self.of(branch, reader) for name, branch in zip(self._unions[id(writer)], writer.branches, strict=True)}
+        return lambda value: branches[value[0]](value[1]["value"])
 
     def _array(self, item: Resolve) -> Resolve:
         return lambda values: [item(value) for value in values]
@@ -134,52 +170,3 @@ def _refusal(fault: str) -> Resolve:
         raise Malformed(fault)
 
     return refuse
-
-
-def _python_type(kind: Type) -> type:
-    """What fastavro gives for values of a type (no record), under a schema of _for_fastavro."""
-    match kind:
-        case Primitive(name=name):
-            return _PYTHON_TYPES[name]
-        case Array() | Map():
-            return list
-    return str if isinstance(kind, Enum) else bytes
-
-
-_PYTHON_TYPES: Mapping[str, type] = {
-    "null": type(None),
-    "boolean": bool,
-    "int": int,
-    "long": int,
-    "float": float,
-    "double": float,
-    "bytes": bytes,
-    "string": bytes,
-}
-
-
-def _for_fastavro(kind: Type, names: dict[str, str]) -> Any:
-    """A schema of the same bytes: no logical types; strings as bytes, and maps as arrays, for what is skipped need not be UTF-8.
-
-    Named types get names of their own, kept in `names`; each is defined where it is first met.
-    """
-    match kind:
-        case Primitive(name=name):
-            return "bytes" if name == "string" else name
-        case Array(items=items):
-            return {"type": "array", "items": _for_fastavro(items, names)}
-        case Map(values=values):
-            entry = Record(f"an entry of map {len(names)}", (Field("key", Primitive("bytes")), Field("value", values)))
-            return {"type": "array", "items": _for_fastavro(entry, names)}
-        case Union(branches=branches):
-            return [_for_fastavro(branch, names) for branch in branches]
-    if kind.name in names:
-        return names[kind.name]
-    name = names[kind.name] = f"T{len(names)}"
-    match kind:
-        case Fixed(size=size):
-            return {"type": "fixed", "name": name, "size": size}
-        case Enum(symbols=symbols):
-            return {"type": "enum", "name": name, "symbols": list(symbols)}
-    fields = [{"name": field.name, "type": _for_fastavro(field.type, names)} for field in kind.fields]
-    return {"type": "record", "name": name, "fields": fields}

@@ -68,7 +68,7 @@ _LIMITS: Mapping[Stream, Sequence[_Limit]] = {
         *_within(Reason.BAD_TOTAL, 0, MAX_TOTAL, "gross_cents", "cost_cents"),
         *_within(Reason.BAD_TOTAL, 0, MAX_DISCOUNT_TOTAL, "discount_total_cents"),
     ],
-    Stream.CUSTOMERS: [*_not_empty("customer_id"), *_times("updated_at")],
+    Stream.CUSTOMERS: [*_not_empty("customer_id", "customer_unique_id"), *_times("updated_at")],
     Stream.PRODUCTS: [
         *_not_empty("product_id"),
         *_times("updated_at"),
