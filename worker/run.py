@@ -63,6 +63,9 @@ class Observer:
     def committed(self, batch: EventBatch, result: StepResult, seconds: float) -> None:
         """One step is done, in `seconds`; the result may be empty."""
 
+    def read(self, stage: str, seconds: float) -> None:
+        """The reading thread has polled or decoded a batch (`stage`: poll, decode), in `seconds`. Called from that thread."""
+
     def ticked(self) -> None:
         """The main loop is alive."""
 
@@ -101,7 +104,7 @@ def run(pipeline: Pipeline, source: Source, *, clock: Clock, observer: Observer,
         patience.call(lambda: pipeline.start(clock.tick()))
     except Unavailable:
         return  # asked to stop while waiting
-    reader = _Reader(pipeline, clock, patience, stop)
+    reader = _Reader(pipeline, clock, patience, observer, stop)
     reader.start()
     try:
         for batch in reader.batches(observer):
@@ -170,11 +173,12 @@ class _Patience:
 class _Reader(threading.Thread):
     """Polls and decodes ahead. Hands its end, or the error that ended it, through the same queue."""
 
-    def __init__(self, pipeline: Pipeline, clock: Clock, patience: _Patience, stop: Stop) -> None:
+    def __init__(self, pipeline: Pipeline, clock: Clock, patience: _Patience, observer: Observer, stop: Stop) -> None:
         super().__init__(name="reader", daemon=True)
         self._pipeline = pipeline
         self._clock = clock
         self._patience = patience
+        self._observer = observer
         self._stop_asked = stop.event
         self._abandoned = threading.Event()
         self._decoded: queue.Queue[EventBatch | BaseException | None] = queue.Queue(_AHEAD)
@@ -183,14 +187,23 @@ class _Reader(threading.Thread):
         ended: BaseException | None = None
         try:
             while not self._stop_asked.is_set():
-                messages = self._patience.call(self._pipeline.poll)
-                self._put(self._patience.call(lambda messages=messages: self._pipeline.decode(messages, self._clock.now())))  # type: ignore[misc]
+                self._put(self._next())
         except Unavailable:
             pass  # asked to stop while waiting: what was polled and not decoded is read again
         # Whatever it is, the main thread must know, for it ends the process.
         except BaseException as error:
             ended = error
         self._put(ended)
+
+    def _next(self) -> EventBatch:
+        began = self._clock.tick()
+        messages = self._patience.call(self._pipeline.poll)
+        polled = self._clock.tick()
+        batch = self._patience.call(lambda: self._pipeline.decode(messages, self._clock.now()))
+        if len(messages):
+            self._observer.read("poll", polled - began)
+            self._observer.read("decode", self._clock.tick() - polled)
+        return batch
 
     def batches(self, observer: Observer) -> Iterator[EventBatch]:
         """The decoded batches in order, until the reader has ended. Raises what ended it."""

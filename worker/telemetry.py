@@ -42,6 +42,9 @@ class Telemetry(Observer):
         self._waiting: Unavailable | None = None
         self._state = SourceState.STARTING
 
+    def read(self, stage: str, seconds: float) -> None:
+        self._metrics.stage_seconds.labels(stage).observe(seconds)
+
     def ticked(self) -> None:
         self._board.tick()
         self._set_lag(self._status.watermark)

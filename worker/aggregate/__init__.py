@@ -184,7 +184,10 @@ def _account_versions(tx: Transaction, stream: Stream, read: int, accounting: Ac
 
 
 def _changed_days(tx: Transaction, daily: list[str], closed_before: date | None, sealed_before: date | None) -> list[date]:
-    """The closed days of which a daily table's delta has a row, ascending. A sealed day's history has ended, though stock may still come."""
+    """The closed days of which a daily table's delta has a row, ascending.
+
+    A sealed day's history has ended, though readings of stock may still come.
+    """
     if closed_before is None:
         return []
     days = {day for name in daily for day in tx.days_of(f"delta_{name}", closed_before)}

@@ -172,8 +172,8 @@ class Store:
         tx = Transaction(
             self._connection, {"ingested_at": now.replace(tzinfo=None), "origin": origin, "reporting_currency": self._currency}
         )
-        self._connection.execute("begin")
         try:
+            self._connection.execute("begin")
             tx.stage("topic", _topic_rows(topics, identity))
             yield tx
             self._connection.execute("commit")
@@ -188,7 +188,10 @@ class Store:
 
     def confirm(self, commit_id: int, position: Position) -> None:
         """Read back what was committed. Raises PositionConflict where the file holds something else."""
-        saved = self._fetch("state/saved")
+        try:
+            saved = self._fetch("state/saved")
+        except duckdb.Error as error:
+            raise database.store_error(error, self.path) from error
         found = {
             Partition(topic, partition): NextOffset(offset, epoch) for topic, partition, offset, epoch, _ in saved if topic is not None
         }
@@ -207,13 +210,6 @@ class Store:
     def sent(self, ids: Collection[int]) -> None:
         """These have reached their DLQ."""
         run(self._connection, "state/sent", {"ids": list(ids)})
-
-    def checkpoint(self) -> None:
-        """Move the write-ahead log into the file. Raises StoreError (a full disk is fatal here)."""
-        try:
-            self._connection.execute("checkpoint")
-        except duckdb.Error as error:
-            raise database.store_error(error, self.path) from error
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
