@@ -10,11 +10,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.support.java import free_ports
 from tests.support.live import LiveStream, WorkerProcess
 from tests.support.messages import Produced
 from tests.support.mock_broker import PARTITIONS, mock_broker
 from tests.support.produce import send
-from tests.support.real_kafka import free_ports
 from worker.errors import ExitCode
 
 
@@ -26,7 +26,7 @@ def bootstrap() -> Iterator[str]:
 
 @pytest.fixture
 def stream(seed: int, bootstrap: str) -> LiveStream:
-    stream = LiveStream(seed, 900, PARTITIONS)
+    stream = LiveStream(seed, 600, PARTITIONS)
     send(bootstrap, stream.sendable())
     return stream
 
@@ -66,7 +66,7 @@ def test_a_stop_drains_and_the_next_start_goes_on_whatever_ended_the_one_before(
 
     assert worker.run("--exit-at-end") == ExitCode.OK
     assert not stream.faults(worker.file)
-    commits = [event["commit_id"] for event in worker.events("batch_committed")]
+    commits = [int(str(event["commit_id"])) for event in worker.events("batch_committed")]
     assert commits == sorted(set(commits))
 
 
@@ -94,7 +94,7 @@ def test_what_is_away_is_waited_for_in_plain_sight(tmp_path: Path, bootstrap: st
     settings = {"registry__url": f"http://{nobody}"} if away == "registry" else {}
     worker = WorkerProcess(tmp_path, nobody if away == "broker" else bootstrap, {"orders": "orders"}, **settings)
     worker.start()
-    told = worker.wait_for("waiting_for_dependency", 2)
+    told = worker.wait_for("waiting_for_dependency")
     code, ready = get(worker, "/readyz")
     assert (code, nobody in ready) == (503, True)
     status = json.loads(get(worker, "/status")[1])

@@ -134,7 +134,7 @@ def test_state_at_closing_and_the_ledger_add_up_to_the_state_now(worker: Worker,
     days = [f"2026-03-{day:02}" for day in range(1, 6)]
     worker.feed(*(_anything(random, days) for _ in range(40)), close="2026-03-08")
     at_closing = _sums(worker)
-    for _ in range(8):
+    for _ in range(5):
         worker.feed(*(_anything(random, days) for _ in range(random.randint(1, 8))))
     ledger = Counter[tuple[object, ...]]()
     for day, touchpoints, orders in worker.query("select day, touchpoints, orders from ledger"):

@@ -89,9 +89,8 @@ def test_a_duplicate_row_is_found(connection: duckdb.DuckDBPyConnection, table: 
 
 
 @pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("day", ["2026-03-11", "2035-01-01"])
-def test_an_extra_row_is_found_on_whatever_day(connection: duckdb.DuckDBPyConnection, table: str, day: str) -> None:
-    other = "customer_id || '!' as customer_id" if table == "customer_first" else f"date '{day}' as day"
+def test_an_extra_row_is_found_though_nothing_happened_on_its_day(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    other = "customer_id || '!' as customer_id" if table == "customer_first" else "date '2035-01-01' as day"
     connection.execute(f"insert into {table} select * replace ({other}) from {table} where {some_row(table)}")
     (result,) = wrong(connection, table)
     assert (result.differences, [example.found for example in result.examples]) == (1, [True])
