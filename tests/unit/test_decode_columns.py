@@ -40,7 +40,7 @@ READER = {
         {"name": "rank", "type": "int", "default": 7},
     ],
 }
-ROUNDS = 100  # random writers
+ROUNDS = 60  # random writers
 
 
 def parsed(schema: Json) -> avro.Record:

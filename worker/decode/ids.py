@@ -4,8 +4,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from worker.decode.cursor import Bools, Bytes, Ints
+from worker.decode.cursor import Bools, Bytes, Ints, Words
 
+_HYPHEN, _LOW = ord("-"), np.uint64(0xFFFFFFFF)
+_BLOCK = 4_096  # texts parsed at once: they stay in the processor's cache
 _SIZE = 36  # characters of a UUID: 32 digits in groups of 8, 4, 4, 4 and 12, hyphens between them
 
 
@@ -15,13 +17,15 @@ def uuid_and_text(ids: pa.StringArray) -> tuple[pa.Array, pa.StringArray]:
     Only lower-case hex digits, with hyphens at places 8, 13, 18 and 23 of 36, are a canonical UUID.
     """
     offsets, data = _buffers(ids)
-    uuids = np.zeros((len(ids), 16), np.uint8)
-    is_uuid = np.diff(offsets) == _SIZE
-    if is_uuid.all():
-        is_uuid, uuids = _parsed(data[offsets[0] : offsets[-1]])
-    elif is_uuid.any():
-        sized = np.flatnonzero(is_uuid)
-        is_uuid[sized], uuids[sized] = _parsed(data[(offsets[sized][:, None] + np.arange(_SIZE)).ravel()])
+    is_uuid, uuids = np.zeros(len(ids), np.bool_), np.zeros((len(ids), 16), np.uint8)
+    sized = np.flatnonzero(np.diff(offsets) == _SIZE)
+    for first in range(0, len(sized), _BLOCK):
+        rows = sized[first : first + _BLOCK]
+        if rows[-1] - rows[0] < len(rows):  # as a rule: one after the other
+            block = slice(rows[0], rows[-1] + 1)
+            is_uuid[block], uuids[block] = _parsed(data[offsets[rows[0]] : offsets[rows[-1] + 1]])
+        else:
+            is_uuid[rows], uuids[rows] = _parsed(data[(offsets[rows][:, None] + np.arange(_SIZE)).ravel()])
     others = np.flatnonzero(~is_uuid)
     if len(others):
         uuids[others] = text_hash(data, offsets[others], offsets[others + 1])
@@ -41,19 +45,18 @@ def _every_byte(value: int) -> np.uint64:
 
 def _parsed(texts: Bytes) -> tuple[Bools, Bytes]:
     """Of texts of 36 bytes, one after the other: which are canonical UUIDs, and the 16 bytes of these (of others, any)."""
-    words = texts.view("<u4").reshape(-1, 9).T.astype(np.uint64)
-    hyphens = (words[2] & 0xFF) | (words[3] & 0xFF00) | (words[4] & 0xFF0000) | (words[5] & 0xFF000000)
-    fours = [  # the digits, four to a word
-        *(words[0], words[1]),
-        *((words[2] >> 8) | (words[3] << 24), (words[3] >> 16) | (words[4] << 16)),
-        *((words[4] >> 24) | (words[5] << 8), words[6]),
-        *(words[7], words[8]),
-    ]
-    digits = np.stack([(low & 0xFFFFFFFF) | (high << 32) for low, high in zip(fours[0::2], fours[1::2], strict=True)])
+    rows = texts.reshape(-1, _SIZE)
+    is_hyphened = (rows[:, 8] == _HYPHEN) & (rows[:, 13] == _HYPHEN) & (rows[:, 18] == _HYPHEN) & (rows[:, 23] == _HYPHEN)
+
+    def eight(place: int) -> Words:
+        """The 8 bytes from a place on of every text."""
+        return np.ndarray((len(rows),), np.dtype("<u8"), texts, place, (_SIZE,))
+
+    digits = np.stack([eight(0), (eight(9) & _LOW) | (eight(14) << 32), (eight(19) & _LOW) | (eight(24) << 32), eight(28)])
     values = (digits & _every_byte(15)) + ((digits >> 6) & _every_byte(1)) * np.uint64(9)
     is_letter = ((values + _every_byte(6)) >> 4) & _every_byte(1)
     written_back = values + _every_byte(ord("0")) + is_letter * np.uint64(ord("a") - ord("0") - 10)
-    valid = (hyphens == 0x2D2D2D2D) & ((digits == written_back) & (values & _every_byte(16) == 0)).all(axis=0)
+    valid = is_hyphened & ((digits == written_back) & (values & _every_byte(16) == 0)).all(axis=0)
     packed = ((values & np.uint64(0x000F000F000F000F)) << 4) | ((values >> 8) & np.uint64(0x000F000F000F000F))
     packed = (packed | (packed >> 8)) & np.uint64(0x0000FFFF0000FFFF)
     packed = (packed | (packed >> 16)) & np.uint64(0xFFFFFFFF)
@@ -62,8 +65,6 @@ def _parsed(texts: Bytes) -> tuple[Bools, Bytes]:
 
 _LANES = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
-
-
 _FIRST_BYTES = np.array([(1 << 8 * kept) - 1 for kept in range(9)], np.uint64)
 
 
