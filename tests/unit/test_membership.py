@@ -68,7 +68,11 @@ def test_few_new_ids_look_stored(seed: int) -> None:
 def test_ids_that_are_alike_are_spread(seed: int) -> None:
     """UUIDs of version 7 share their first bits, numbered ones all but their last."""
     count = np.arange(50_000, dtype=np.uint64)
-    for hashes in (mixed(count, np.zeros_like(count)), mixed(np.full_like(count, 0x0190 << 48), count), mixed(count << np.uint64(20), count)):
+    for hashes in (
+        mixed(count, np.zeros_like(count)),
+        mixed(np.full_like(count, 0x0190 << 48), count),
+        mixed(count << np.uint64(20), count),
+    ):
         assert np.unique(hashes).size == count.size
         membership = Membership(lambda day: [], 2**30)
         half = hashes[::2]
