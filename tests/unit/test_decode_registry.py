@@ -13,8 +13,9 @@ import pytest
 from pydantic import SecretStr
 
 from worker.config import Registry
+from worker.decode import registry
 from worker.decode.reasons import Reason
-from worker.decode.registry import MAX_UNKNOWN, UNKNOWN_SECONDS, RegistrySchemas, schema_source
+from worker.decode.registry import UNKNOWN_SECONDS, RegistrySchemas, schema_source
 from worker.decode.schemas import FileSchemas, NoSchema
 from worker.errors import ConfigError, Fatal, Unavailable
 
@@ -92,14 +93,14 @@ def test_an_unknown_schema_is_asked_for_again_only_after_a_while(server: Server)
     assert source.text(7) == '"int"'
 
 
-def test_a_topic_of_unknown_ids_does_not_hammer_the_registry(server: Server) -> None:
-    clock = Hours()
-    source = schemas(server, clock)
-    assert all(isinstance(source.text(number), NoSchema) for number in range(MAX_UNKNOWN + 100))
-    assert len(server.asked) == MAX_UNKNOWN
-    clock.now += UNKNOWN_SECONDS
-    source.text(MAX_UNKNOWN + 1)
-    assert len(server.asked) == MAX_UNKNOWN + 1
+def test_a_schema_is_found_among_any_number_of_unknown_ids(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "MAX_UNKNOWN", 50)
+    source = schemas(server)
+    assert all(isinstance(source.text(number), NoSchema) for number in range(300))
+    server.answers["/schemas/ids/300"] = 200, json.dumps({"schema": '"int"'})
+    assert source.text(300) == '"int"'
+    assert source.text(299) == NoSchema(Reason.UNKNOWN_SCHEMA, "not in the registry")
+    assert len(server.asked) == 301, "those asked for last are remembered"
 
 
 def test_an_id_that_no_registry_gives_is_not_asked_for(server: Server) -> None:

@@ -18,7 +18,7 @@ from worker.errors import ConfigError, SourceError, Unavailable
 
 ATTEMPTS = 4  # at one look-up, before the caller is told that the registry is away
 UNKNOWN_SECONDS = 30.0  # for so long an unknown schema is not asked for again
-MAX_UNKNOWN = 200  # of these in that time; then unknown ones are not asked for at all
+MAX_UNKNOWN = 100_000  # so many are remembered
 MAX_ID = (1 << 31) - 1  # ids are Java ints
 MAX_BODY = 4 * MAX_TEXT  # bytes of an answer
 
@@ -33,7 +33,10 @@ def schema_source(settings: Registry) -> SchemaSource:
 
 
 class RegistrySchemas:
-    """Look-ups in a registry, a few attempts each. What is not there is remembered for a while, lest a bad topic hammer the registry."""
+    """Look-ups in a registry, a few attempts each, one after the other. What is not there is remembered for a while.
+
+    Every id is asked for, however many unknown ones there are: a good message must not be rejected because of its bad neighbours.
+    """
 
     def __init__(
         self,
@@ -62,8 +65,6 @@ class RegistrySchemas:
         self._forget()
         if ref in self._missing:
             return self._missing[ref][1]
-        if len(self._missing) >= MAX_UNKNOWN:
-            return NoSchema(Reason.UNKNOWN_SCHEMA, f"not asked for: {MAX_UNKNOWN:,} unknown schemas within {UNKNOWN_SECONDS:.0f} s")
         found = self._attempts(self._look_up, ref)
         if isinstance(found, NoSchema):
             self._missing[ref] = self._monotonic() + UNKNOWN_SECONDS, found
@@ -74,7 +75,7 @@ class RegistrySchemas:
 
     def _forget(self) -> None:
         now = self._monotonic()
-        while self._missing and next(iter(self._missing.values()))[0] <= now:
+        while self._missing and (len(self._missing) > MAX_UNKNOWN or next(iter(self._missing.values()))[0] <= now):
             del self._missing[next(iter(self._missing))]
 
     def _look_up(self, ref: SchemaRef) -> str | NoSchema:
