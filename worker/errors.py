@@ -63,7 +63,7 @@ class StoreError(Fatal):
 
 
 class PositionConflict(StoreError):
-    """After a commit the file holds another position than the one written: another writer was there."""
+    """After a commit the file holds another position than the one written (another writer was there), or can't be read."""
 
 
 class TooManyRejected(Fatal):

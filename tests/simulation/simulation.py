@@ -20,7 +20,7 @@ from tests.support.reference import Reference, Row, differences
 from tests.support.streams import STREAMS, random_options, random_stream
 from worker.config import Settings
 from worker.decode import Decoder, FileSchemas, ReportingZone
-from worker.errors import StoreError
+from worker.errors import PositionConflict, StoreError
 from worker.events import EventBatch
 from worker.pipeline import Pipeline
 from worker.store import Store
@@ -157,15 +157,15 @@ class Simulation:
             self.store._connection = FaultyConnection(connection, statement, survivor, self.file, is_done)  # type: ignore[assignment]
         try:
             self.pipeline.step(batch, self.now, self._tick)
-        except StoreError:
-            self.met["failed commits"] += 1
-            self.store._connection = connection
-            self.pipeline.step(batch, self.now, self._tick)
-        except (duckdb.Error, Killed):
+        except (duckdb.Error, Killed, PositionConflict):
             self.met["deaths"] += 1
             connection.close()
             self._move_to(survivor or self.file)
             self._open()
+        except StoreError:
+            self.met["failed commits"] += 1
+            self.store._connection = connection
+            self.pipeline.step(batch, self.now, self._tick)
         else:
             self.store._connection = connection
 

@@ -24,7 +24,7 @@ def test_a_partition_without_a_position_starts_at_the_logs_start_and_a_topic_no_
 
 
 def test_every_loss_is_named_at_once_each_with_the_flag_that_accepts_it() -> None:
-    now = Identity("c1", STORED.topic_ids | {"orders": "9c1e"})
+    now = Identity("c1", {**STORED.topic_ids, "orders": "9c1e"})
     with pytest.raises(SourceError) as caught:
         starting_position(POSITION | {TOUCHPOINTS: NextOffset(400)}, STORED, now, BOUNDS, Acceptances())
     assert caught.value.message == (
@@ -53,7 +53,7 @@ def test_another_cluster_is_one_loss_and_its_topics_are_not_named_again() -> Non
 
 
 def test_a_topic_whose_id_is_unknown_now_is_not_the_one_whose_id_was_known() -> None:
-    now = Identity("c1", STORED.topic_ids | {"orders": "unknown"})
+    now = Identity("c1", {**STORED.topic_ids, "orders": "unknown"})
     with pytest.raises(SourceError, match="the broker has unknown"):
         starting_position({}, STORED, now, BOUNDS, Acceptances())
 

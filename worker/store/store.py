@@ -187,11 +187,12 @@ class Store:
             tx._unstage()
 
     def confirm(self, commit_id: int, position: Position) -> None:
-        """Read back what was committed. Raises PositionConflict where the file holds something else."""
+        """Read back what was committed. Raises PositionConflict where the file holds something else, or can't be read."""
         try:
             saved = self._fetch("state/saved")
         except duckdb.Error as error:
-            raise database.store_error(error, self.path) from error
+            remedy = "What was committed is whole. Check the disk, then start the worker again: it goes on from what the file says."
+            raise PositionConflict(f"{self.path}: commit {commit_id} can't be read back: {error}", remedy) from error
         found = {
             Partition(topic, partition): NextOffset(offset, epoch) for topic, partition, offset, epoch, _ in saved if topic is not None
         }
