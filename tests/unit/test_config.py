@@ -267,3 +267,9 @@ def test_the_admin_socket_lies_beside_the_file_unless_set(tmp_path: Path) -> Non
 def test_the_page_of_all_settings_is_current() -> None:
     page = Path(__file__).parents[2] / "docs" / "configuration.md"
     assert page.read_text() == reference(), "run: tidemark config docs > docs/configuration.md"
+
+
+def test_first_days_that_retention_would_lose_are_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "tidemark.toml").write_text("[retention]\ndays = 30\n[tables]\ncustomer_first = false\ndaily_users = false\n")
+    with pytest.raises(ConfigError, match=r"customer_first is off: the first days of customers would be lost"):
+        read(tmp_path / "tidemark.toml", {})

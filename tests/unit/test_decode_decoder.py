@@ -166,7 +166,7 @@ HUGE = number(1 << 40)
             "nulls: 1 items are announced before byte 41; at most 0 are possible",
         ),
         (framed(2, touchpoint(review_score=9)), "bad_score", "review_score is 9; 1 to 5 is accepted"),
-        (framed(2, touchpoint(event_id="")), "empty_id", "event_text is empty"),
+        (framed(2, touchpoint(event_id="")), "empty_id", "event_id is empty"),
     ],
 )
 def test_a_hostile_message_is_rejected_alone(value: bytes | None, reason: str, detail: str) -> None:

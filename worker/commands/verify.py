@@ -61,17 +61,18 @@ def _print(results: list[TableResult], seconds: float) -> None:
     )
     for result in results:
         for difference in result.examples:
-            kind = "is there and should not be" if difference.found else "should be there and is not"
+            kind = "is odd" if result.is_warning else "is there and should not be" if difference.found else "should be there and is not"
             typer.echo(f"{result.table}: a row {kind}: {_row(difference.row)}")
         if result.wrong_sealed_days:
             typer.echo(f"{result.table}: sealed days whose checksum differs: {', '.join(map(str, result.wrong_sealed_days))}")
-    agreeing = sum(result.agrees for result in results)
-    typer.echo(f"{agreeing} of {len(results)} tables agree, {sum(r.rows for r in results):,} rows compared in {seconds:.1f} s.")
+    tables, audits = [r.agrees for r in results if not r.is_audit], [not r.differences for r in results if r.is_audit]
+    compared = f"{sum(tables)} of {len(tables)} tables agree, {sum(r.rows for r in results):,} rows compared in {seconds:.1f} s"
+    typer.echo(f"{compared}; {sum(audits)} of {len(audits)} audits find nothing.")
 
 
 def _verdict(result: TableResult) -> str:
     if result.agrees:
-        return "agrees"
+        return "warning" if result.differences else "agrees"
     return "repaired" if result.repaired and not result.wrong_sealed_days else "differs"
 
 

@@ -295,6 +295,9 @@ class Settings(Section):
         if days is not None and timedelta(days=days) <= self.time.allowed_lateness:
             text = f"{days} days are not longer than time.allowed_lateness: a day would be sealed before it is closed"
             yield Fault(("retention.days", "time.allowed_lateness"), text)
+        if days is not None and "customer_first" not in self.tables_on:
+            text = "customer_first is off: the first days of customers would be lost with the rows of sealed days"
+            yield Fault(("tables.customer_first", "retention.days"), text)
         for name in self.tables:
             if name not in TABLES:
                 yield Fault((f"tables.{name}",), f"there is no such table{did_you_mean(name, TABLES)}")

@@ -77,6 +77,9 @@ _LIMITS: Mapping[Stream, Sequence[_Limit]] = {
 }
 
 
+_WRITTEN_AS = {"event_text": "event_id"}  # where the field has another name in the message
+
+
 def faults(stream: Stream, events: Mapping[str, pa.Array], latest: int) -> list[Fault]:
     """The rows that break a limit, ascending, each with the first one it breaks.
 
@@ -93,7 +96,8 @@ def faults(stream: Stream, events: Mapping[str, pa.Array], latest: int) -> list[
         rows = pc.list_parent_indices(events[parent]).to_numpy()[broken] if field else broken
         for row, value in zip(rows.tolist(), values[broken].tolist(), strict=True):
             reason = limit.below if value < limit.low else limit.above
-            found.setdefault(row, Fault(row, reason, f"{limit.path} is {_broken(column.type, value, limit.low, high)}"))
+            name = _WRITTEN_AS.get(limit.path, limit.path)
+            found.setdefault(row, Fault(row, reason, f"{name} is {_broken(column.type, value, limit.low, high)}"))
     return [found[row] for row in sorted(found)]
 
 
