@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -262,6 +262,36 @@ def test_a_rejected_message_keeps_all_that_it_was() -> None:
     assert batch.rejected[0] == rejected
     assert batch.rejected[0].stage == "frame"
     assert batch.rejected[1].timestamp_ms is None
+
+
+class Illegible:
+    """As confluent_kafka hands out a message with a header whose name is not UTF-8: asked for the headers once more, it would crash."""
+
+    def __init__(self, value: bytes | None) -> None:
+        self._message = message(value, 4, 17, b"k")
+        self._was_asked = False
+
+    def headers(self) -> Any:
+        if not self._message.headers():
+            assert not self._was_asked, "the process would end here"
+            self._was_asked = True
+            raise SystemError("<method 'headers'> returned a result with an exception set")
+        return self._message.headers()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._message, name)
+
+
+@pytest.mark.parametrize("value", [framed(2, touchpoint()), b"", None], ids=["whole", "broken", "null"])
+def test_a_header_whose_name_is_not_text_rejects_its_message_alone_however_often_it_is_decoded(value: bytes | None) -> None:
+    given = cast("list[Message]", [*messages(framed(2, touchpoint(event_id="e0"))), Illegible(value)])
+    for _ in range(2):
+        batch = decode(Stream.TOUCHPOINTS, given)
+        assert batch.events[Stream.TOUCHPOINTS]["event_text"].to_pylist() == ["e0"]
+        (rejected,) = batch.rejected
+        assert (rejected.stage, rejected.value, rejected.key) == ("frame", value, b"k")
+        assert rejected.detail == ("the name of a header is not UTF-8" if value is not None else "a touchpoint without a value")
+        assert [name for name, _ in rejected.headers] == ["tidemark.illegible_headers"]
 
 
 MILLIS = int(NOW.timestamp() * 1000)

@@ -12,7 +12,7 @@ from worker.decode import columns
 from worker.decode.calendar import EARLIEST, ReportingZone, micros
 from worker.decode.cursor import Buffer, Ints
 from worker.decode.derive import derived
-from worker.decode.framing import Bodies, unframe
+from worker.decode.framing import Bodies, headers_of, unframe
 from worker.decode.readings import READER_ARROW, Reading, Readings
 from worker.decode.reasons import Reason
 from worker.decode.schemas import NoSchema, SchemaSource
@@ -77,7 +77,7 @@ class Decoder:
             detail=rejection.detail,
             value=message.value(),
             key=message.key(),
-            headers=message.headers() or (),
+            headers=headers_of([message])[0] or (),
             timestamp_ms=timestamp if kind else None,
         )
 

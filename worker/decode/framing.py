@@ -11,8 +11,10 @@ from worker.decode.cursor import Bools, Buffer, Ints
 from worker.events import Message
 
 SchemaRef: TypeAlias = int | UUID
+Headers: TypeAlias = list[tuple[str, bytes | None]]
 
 SCHEMA_HEADER = "__value_schema_id"
+ILLEGIBLE_HEADERS = "tidemark.illegible_headers"  # the name of the one header that stands for headers that can't be read
 _BROKEN = -1
 _ID_SIZE, _GUID_SIZE = 5, 17  # magic byte 0 and four bytes; magic byte 1 and sixteen
 
@@ -48,8 +50,7 @@ def unframe(messages: Sequence[Message], values: Sequence[bytes], size: Ints, pa
     body = start + _ID_SIZE
     others: dict[SchemaRef, int] = {}
     broken = []
-    for row, raw, is_header in _written_otherwise(messages, values, has_id):
-        ref = _ref(raw)
+    for row, ref, is_header in _written_otherwise(messages, values, has_id):
         if isinstance(ref, str):
             number[row] = _BROKEN
             broken.append((row, ref))
@@ -61,19 +62,34 @@ def unframe(messages: Sequence[Message], values: Sequence[bytes], size: Ints, pa
     return Frames(buffer, bodies, broken)
 
 
-def _written_otherwise(messages: Sequence[Message], values: Sequence[bytes], has_id: Bools) -> Iterator[tuple[int, bytes, bool]]:
-    """Rows whose schema is not an id in the prefix: the bytes that name it, and whether these are a header."""
+def headers_of(messages: Sequence[Message]) -> list[Headers | None]:
+    """The headers of each message; where the name of one is not UTF-8, one header named ILLEGIBLE_HEADERS in place of all."""
+    found: list[Headers | None] = []
+    for message in messages:
+        try:
+            found.append(message.headers())
+        except SystemError:  # confluent_kafka's; asked once more, it would hand out a name that is no object, and the process would end
+            message.set_headers([(ILLEGIBLE_HEADERS, None)])
+            found.append([(ILLEGIBLE_HEADERS, None)])
+    return found
+
+
+def _written_otherwise(messages: Sequence[Message], values: Sequence[bytes], has_id: Bools) -> Iterator[tuple[int, SchemaRef | str, bool]]:
+    """Rows whose schema is not an id in the prefix: what names it or is wrong with it, and whether that is a header."""
     in_header = set()
-    all_headers = [message.headers() for message in messages]
+    all_headers = headers_of(messages)
     if any(all_headers):
         for row, headers in enumerate(all_headers):
             raw = next((value for name, value in headers or () if name == SCHEMA_HEADER), None)
             if raw is not None:
                 in_header.add(row)
-                yield row, raw, True
+                yield row, _ref(raw), True
+            elif headers and headers[0][0] == ILLEGIBLE_HEADERS:
+                in_header.add(row)
+                yield row, "the name of a header is not UTF-8", True
     for row in np.flatnonzero(~has_id).tolist():
         if row not in in_header:
-            yield row, values[row], False
+            yield row, _ref(values[row]), False
 
 
 def _ref(raw: bytes) -> SchemaRef | str:
