@@ -62,7 +62,7 @@ class Metrics:
         self.events = counter("events_total", "Decoded valid messages by outcome", "stream", "origin", "outcome")
         self.rejected = counter("rejected_total", "Messages that could not become an event", "stream", "stage", "reason")
         self.decoded_rows = counter("decoded_rows_total", "Rows by the decoder that read them", "stream", "decoder")
-        self.late_events = counter("late_events_total", "Accepted events whose day was closed", "stream")
+        self.late_events = counter("late_events_total", "Events whose day was closed when they came", "stream")
         self.expired_events = counter("expired_events_total", "Events for a sealed day, kept aside", "stream")
         self.day_remerges = counter("day_remerges_total", "Commits that changed a closed day, counted once for each day changed")
         self.day_closings = counter("day_closings_total", "Days closed by the watermark")

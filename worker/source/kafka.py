@@ -60,6 +60,7 @@ class KafkaSource:
     def __init__(self, settings: config.Kafka, accept: Acceptances | None = None) -> None:
         """Raises ConfigError where the options are wrong; needs no broker yet."""
         self._stream_of = {topic: stream for stream, topic in settings.topics.items()}
+        self._servers = settings.bootstrap_servers
         self._accept = accept or Acceptances()
         self._broker = Broker(settings)
         self._consumer: Consumer = create(Consumer, settings, _needed(settings) | {"error_cb": self._broker.note}, _TUNING)
@@ -75,6 +76,7 @@ class KafkaSource:
         return {stream: topic for topic, stream in self._stream_of.items()}
 
     def start(self, position: Position, identity: Identity | None) -> Identity:
+        log.info("source_connecting", bootstrap_servers=self._servers, topics=sorted(self._stream_of))
         topics = self._broker.topics(self._stream_of, START_SECONDS)
         now = Identity(self._broker.cluster_id(START_SECONDS), {topic: told.id for topic, told in topics.items()})
         bounds = self._broker.bounds(_partitions(topics), START_SECONDS)
