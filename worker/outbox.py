@@ -18,13 +18,17 @@ _LONGEST_PAUSE = 60.0
 
 
 class Outbox(Observer):
-    """Empties the outbox a little at a time. What the broker does not take stays in the file and is offered again, less and less often."""
+    """Empties the outbox a little at a time. What the broker does not take stays in the file and is offered again, less and less often.
+
+    What one topic does not take must not hold up the rest: rows are offered in rounds over all that are pending.
+    """
 
     def __init__(self, store: Store, sink: DlqSink, clock: Clock) -> None:
         self._store = store
         self._sink = sink
         self._clock = clock
         self._may_have_rows = True  # of an earlier run
+        self._after = 0  # id of the last row offered in this round
         self._pause = _PAUSE
         self._next_at = clock.tick()
 
@@ -46,13 +50,15 @@ class Outbox(Observer):
         self._sink.close()
 
     def _send(self, seconds: float) -> None:
-        rows = self._store.pending(_AT_ONCE)
+        rows = self._store.pending(self._after, _AT_ONCE)
         delivery = self._sink.send(rows, seconds)
         if delivery.delivered:
             self._store.sent(delivery.delivered)
-        self._may_have_rows = bool(delivery.pending) or len(rows) == _AT_ONCE
+        is_round_over = len(rows) < _AT_ONCE
+        self._may_have_rows = bool(delivery.pending) or not is_round_over or self._after > 0
+        self._after = 0 if is_round_over else rows[-1].id
         self._pause = _PAUSE if delivery.delivered or not rows else min(2 * self._pause, _LONGEST_PAUSE)
-        self._next_at = self._clock.tick() + (0.0 if len(rows) == _AT_ONCE and not delivery.pending else self._pause)
+        self._next_at = self._clock.tick() + (self._pause if is_round_over or delivery.pending else 0.0)
         if delivery.pending and self._pause > _PAUSE:
             row_id, why = next(iter(delivery.pending.items()))
             log.warning("outbox_waiting", messages=len(delivery.pending), first=row_id, error=why, next_attempt_seconds=self._pause)

@@ -61,9 +61,9 @@ def expired_rows(expired: Mapping[Stream, Sequence[tuple[int, date]]], batch: Me
     return pa.Table.from_pylist(rows, _EXPIRED)
 
 
-def pending(connection: duckdb.DuckDBPyConnection, limit: int) -> list[OutboxRow]:
-    """Rejected messages that are still to go to their DLQ, oldest first."""
-    rows = run(connection, "state/pending", {"limit": limit}).fetchall()
+def pending(connection: duckdb.DuckDBPyConnection, after: int, limit: int) -> list[OutboxRow]:
+    """Rejected messages that are still to go to their DLQ, with ids greater than `after`, oldest first."""
+    rows = run(connection, "state/pending", {"after": after, "limit": limit}).fetchall()
     return [
         OutboxRow(number, topic, topic_id, partition, offset, key, value, [(h["name"], h["value"]) for h in headers], *rest)
         for number, topic, topic_id, partition, offset, key, value, headers, *rest in rows

@@ -204,13 +204,15 @@ class Store:
                 "Another writer was there, or the commit was lost. Nothing more is written. Run tidemark verify, then start again.",
             )
 
-    def pending(self, limit: int) -> list[OutboxRow]:
-        """Rejected messages that are still to go to their DLQ, oldest first."""
-        return kept.pending(self._connection, limit)
+    def pending(self, after: int, limit: int) -> list[OutboxRow]:
+        """Rejected messages that are still to go to their DLQ, with ids greater than `after`, oldest first. Raises StoreError."""
+        with database.told(self.path):
+            return kept.pending(self._connection, after, limit)
 
     def sent(self, ids: Collection[int]) -> None:
-        """These have reached their DLQ."""
-        run(self._connection, "state/sent", {"ids": list(ids)})
+        """These have reached their DLQ. Raises StoreError; then they are sent once more."""
+        with database.told(self.path):
+            run(self._connection, "state/sent", {"ids": list(ids)})
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
