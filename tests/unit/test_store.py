@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -229,6 +230,15 @@ def test_a_statement_that_fails_takes_the_whole_commit_back_and_the_batch_may_be
     assert worker.accounting("touchpoints") == {"read": 3, "accepted": 2, "duplicate": 1, "conflicting_duplicates": 1}
     assert worker.rows("daily_users", "active_customers", "buyers") == [(2, 0)]
     assert worker.differences() == []
+
+
+def test_a_rejected_message_is_kept_once_however_often_it_is_read(worker: Worker) -> None:
+    worker.log.put([replace(touch("c1", "2026-03-05"), value_bytes=value) for value in (b"garbage", None)])
+    worker.now = moment("2026-03-06")
+    batch = worker.pipeline.decode(worker.pipeline.poll(), worker.now)
+    for _ in range(3):
+        worker.pipeline.step(batch, worker.now, 0.0)
+    assert worker.rows("rejected", '"offset"', "reason") == [(0, "bad_frame"), (1, "null_value")]
 
 
 @pytest.mark.parametrize("tampering", ["update position set next_offset = 99 where topic = 'orders'", "update progress set commit_id = 99"])
