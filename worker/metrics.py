@@ -27,7 +27,6 @@ class SourceState(StrEnum):
     STARTING = "starting"
     READING = "reading"  # behind: there is more to read at once
     CAUGHT_UP = "caught_up"
-    PAUSED = "paused"  # backpressure: decoded batches wait to be merged
     UNAVAILABLE = "unavailable"  # the broker or registry is away; waited for
     STOPPED = "stopped"
 

@@ -14,7 +14,6 @@ from worker.config import Settings, Store
 from worker.errors import ConfigError, StoreError
 from worker.resources import sql_dir, sql_text
 from worker.store.retention import NOT_SEALED
-from worker.store.sql import run
 from worker.tables import TABLES
 
 # Files that 1.5 clients can read too: analysts open them with what they have.
@@ -240,6 +239,3 @@ def _unsealed(table: str) -> str:
 def _switched_off(table: str) -> str:
     """Nobody else knows who came first on a sealed day."""
     return f"where first_active_day >= {_SEALED_BEFORE}" if table == "customer_first" else _unsealed(table)
-
-
-__all__ = ["connect", "lock_down", "migrate", "open_database", "rebuild", "rebuild_switched", "run"]
