@@ -146,6 +146,12 @@ def test_a_file_alone_is_queried(tidemark: Shell, file: Path) -> None:
     assert "[red]\\x1b[2J" in table  # neither rich's markup nor the terminal's
 
 
+def test_of_many_rows_a_table_shows_some_and_says_how_many_more_there_are(tidemark: Shell, file: Path) -> None:
+    code, out, err = tidemark("--set", f"store.path={file}", "query", "select * from range(1500)")
+    assert (code, out.count("│ ")) == (0, 500)
+    assert "1,000 more rows: --json and --csv print all." in err
+
+
 def test_a_query_may_come_from_standard_input(tidemark: Shell, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("select 1 as one"))
     assert tidemark("query", "-", "--json").lines() == [{"one": 1}]

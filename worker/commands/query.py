@@ -15,6 +15,7 @@ from worker.serve.query import Limits, run_query
 from worker.serve.rows import plain_rows, write_csv, write_json
 from worker.store.reader import open_reader
 
+_SHOWN = 500  # rows of a table that is drawn
 _SECONDS_OF_GRACE = 30.0  # the worker ends a query by its own limit; this is for the way there and back
 
 
@@ -33,7 +34,9 @@ def query(
     elif as_csv:
         write_csv(table, sys.stdout)
     else:
-        print_rows(table.column_names, plain_rows(table), right=_numbers(table.schema))
+        print_rows(table.column_names, plain_rows(table.slice(0, _SHOWN)), right=_numbers(table.schema))
+        if table.num_rows > _SHOWN:
+            typer.echo(f"{table.num_rows - _SHOWN:,} more rows: --json and --csv print all.", err=True)
 
 
 def answer(settings: Settings, sql: str) -> pa.Table:

@@ -48,7 +48,10 @@ def _connect(path: Path, settings: Store, temp_directory: str) -> duckdb.DuckDBP
     except duckdb.Error as error:
         message = str(error)
         if "Could not set lock" in message:
-            remedy = "A worker that runs answers through its admin socket: is serve.admin_socket the same here as there?"
+            remedy = (
+                "If it is a worker: query and status ask it through its admin socket (is serve.admin_socket the same here as there?), "
+                "verify needs it stopped."
+            )
             raise StoreError(f"{path} is held by another process: {message}", remedy) from None
         raise StoreError(f"{path} can't be read: {message}", "Is it a tidemark file, and may this user read it?") from None
 
