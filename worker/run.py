@@ -70,10 +70,10 @@ class Observer:
         """The main loop is alive."""
 
     def waiting(self, error: Unavailable, seconds: float) -> None:
-        """Something is away; the next attempt comes in `seconds`. May be called from the reading thread."""
+        """Something is away; the next attempt comes in `seconds`. Called from the reading thread."""
 
     def reading(self) -> None:
-        """It is there again, or for the first time."""
+        """It is there again, or for the first time. Called from the reading thread."""
 
     def finished(self) -> None:
         """The worker has drained and is about to end."""
@@ -99,12 +99,7 @@ def run(pipeline: Pipeline, source: Source, *, clock: Clock, observer: Observer,
 
     What is away is waited for. Raises Fatal (SourceError, StoreError, TooManyRejected, ..) with nothing half done.
     """
-    patience = _Patience(stop, observer)
-    try:
-        patience.call(lambda: pipeline.start(clock.tick()))
-    except Unavailable:
-        return  # asked to stop while waiting
-    reader = _Reader(pipeline, clock, patience, observer, stop)
+    reader = _Reader(pipeline, clock, observer, stop)
     reader.start()
     try:
         for batch in reader.batches(observer):
@@ -171,13 +166,16 @@ class _Patience:
 
 
 class _Reader(threading.Thread):
-    """Polls and decodes ahead. Hands its end, or the error that ended it, through the same queue."""
+    """Takes up the log, then polls and decodes ahead. Hands its end, or the error that ended it, through the same queue.
 
-    def __init__(self, pipeline: Pipeline, clock: Clock, patience: _Patience, observer: Observer, stop: Stop) -> None:
+    All that may have to be waited for happens here, so that the main loop comes round and the worker counts as alive meanwhile.
+    """
+
+    def __init__(self, pipeline: Pipeline, clock: Clock, observer: Observer, stop: Stop) -> None:
         super().__init__(name="reader", daemon=True)
         self._pipeline = pipeline
         self._clock = clock
-        self._patience = patience
+        self._patience = _Patience(stop, observer)
         self._observer = observer
         self._stop_asked = stop.event
         self._abandoned = threading.Event()
@@ -186,6 +184,7 @@ class _Reader(threading.Thread):
     def run(self) -> None:
         ended: BaseException | None = None
         try:
+            self._patience.call(lambda: self._pipeline.start(self._clock.tick()))
             while not self._stop_asked.is_set():
                 self._put(self._next())
         except Unavailable:
