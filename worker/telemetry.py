@@ -10,7 +10,7 @@ import structlog
 
 from worker.decode import Decoder
 from worker.errors import Unavailable
-from worker.events import EventBatch, Origin, Stream
+from worker.events import EventBatch, Origin, Partition, Stream
 from worker.metrics import Decoder as DecoderName
 from worker.metrics import Metrics, SourceState
 from worker.pipeline import StepResult
@@ -21,7 +21,8 @@ from worker.store import Store
 
 log = structlog.get_logger()
 
-_SNAPSHOT_SECONDS = 1.0  # at most so often is the status read from the file
+_SNAPSHOT_SECONDS = 1.0  # at most so often is the status read from the file,
+_SNAPSHOT_PAUSES = 20  # with pauses so many times as long as reading it took: rejected messages are counted, and there are ever more
 _STAGES = {"daily": "merge", "batch": "classify", "state": "save"}
 
 
@@ -36,7 +37,7 @@ class Telemetry(Observer):
         self._decoder = decoder
         self._clock = clock
         self._counted: dict[tuple[Stream, DecoderName], int] = {}
-        self._snapshot_at = -_SNAPSHOT_SECONDS
+        self._next_snapshot_at = clock.tick()
         self._status = _status_of(store)
         self._log_ends: dict[Any, int] = {}
         self._waiting: Unavailable | None = None
@@ -48,7 +49,7 @@ class Telemetry(Observer):
     def ticked(self) -> None:
         self._board.tick()
         self._set_lag(self._status.watermark)
-        if self._clock.tick() - self._snapshot_at >= _SNAPSHOT_SECONDS:
+        if self._clock.tick() >= self._next_snapshot_at:
             self._publish()
 
     def waiting(self, error: Unavailable, seconds: float) -> None:  # noqa: ARG002 - an observer's method
@@ -68,7 +69,7 @@ class Telemetry(Observer):
         at_end = batch.messages.at_end >= self._source.partitions()
         if self._waiting is None:
             self._set_state(SourceState.CAUGHT_UP if at_end else SourceState.READING)
-        if self._clock.tick() - self._snapshot_at >= _SNAPSHOT_SECONDS:
+        if self._clock.tick() >= self._next_snapshot_at:
             self._publish()
 
     def close(self) -> None:
@@ -123,8 +124,10 @@ class Telemetry(Observer):
 
     def _publish(self) -> None:
         """A new snapshot for /status and `tidemark status`, and the gauges that are read from the file."""
-        self._snapshot_at = self._clock.tick()
+        began = self._clock.tick()
         self._status = _status_of(self._store)
+        ended = self._clock.tick()
+        self._next_snapshot_at = max(began + _SNAPSHOT_SECONDS, ended + _SNAPSHOT_PAUSES * (ended - began))
         self._set_lag(self._status.watermark)
         self._set_gauges(self._status)
         now = self._clock.now()
@@ -150,12 +153,13 @@ class Telemetry(Observer):
         metrics = self._metrics
         for state in ("open", "closed", "sealed"):
             metrics.day_states.labels(state).set(getattr(status.days, state))
-        for partition in self._source.partitions():
-            stored = next((p for p in status.partitions if (p.topic, p.partition) == partition), None)
-            if stored is not None:
+        read = self._source.partitions()
+        for stored in status.partitions:
+            partition = Partition(stored.topic, stored.partition)
+            if partition in read:
                 metrics.set_offsets(partition, stored.next_offset, self._log_ends.get(partition))
         for topic in self._source.topics().values():
-            metrics.partitions.labels(topic).set(sum(p.topic == topic for p in self._source.partitions()))
+            metrics.partitions.labels(topic).set(sum(p.topic == topic for p in read))
         metrics.outbox_depth.set(sum(rejected.pending for rejected in status.rejected))
         if status.file is not None:
             metrics.file_bytes.set(status.file.file_bytes)

@@ -188,7 +188,8 @@ def _changed_days(tx: Transaction, daily: list[str], closed_before: date | None,
 
     A sealed day's history has ended, though readings of stock may still come.
     """
-    if closed_before is None:
+    # A first day moves to or from a day of the batch and one after it: where no day of the batch is closed, none that changes is.
+    if closed_before is None or not tx.days_of("batch_day", closed_before):
         return []
     days = {day for name in daily for day in tx.days_of(f"delta_{name}", closed_before)}
     return sorted(day for day in days if sealed_before is None or day >= sealed_before)
