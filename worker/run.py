@@ -121,8 +121,8 @@ def signals_handled(stop: Stop) -> Iterator[None]:
     """SIGTERM and SIGINT ask to stop; a second one aborts."""
 
     def asked(number: int, _frame: FrameType | None) -> None:
+        stop.ask()  # before all else: a log line that is being written when the signal comes may refuse another
         log.info("stop_requested", signal=signal.Signals(number).name)
-        stop.ask()
 
     before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -16,6 +16,7 @@ from worker.tables import TABLES
 
 _ROWS_AT_ONCE = 2_000_000  # event rows recomputed in one go: what bounds the memory
 _EXAMPLES = 5
+_FETCHED = 10_000
 _AUDITS = ("touchpoint_key", "order_key", "order_counted", "accounting_balance")  # of the rows that the tables are recomputed from
 _WARNINGS = ("order_on_two_days",)  # what is odd, but may be so
 
@@ -119,9 +120,9 @@ def _audit(connection: duckdb.DuckDBPyConnection, name: str, ranges: Sequence[tu
     for low, high in ranges if takes_days else [(None, None)]:
         found = run(connection, f"audits/{name}", {"low": low, "high": high})
         names = [column[0] for column in found.description or []]
-        for values in found.fetchall():
-            result.differences += 1
-            if len(result.examples) < _EXAMPLES:
+        while some := found.fetchmany(_FETCHED):
+            result.differences += len(some)
+            for values in some[: _EXAMPLES - len(result.examples)]:
                 result.examples.append(Difference(dict(zip(names, values, strict=True)), found=True))
     return result
 

@@ -91,6 +91,7 @@ class Membership:
         self._load = load
         self._max_bytes = max_bytes
         self._days: OrderedDict[int, _Day] = OrderedDict()
+        self.nbytes = 0  # memory held
 
     def maybe(self, days: Days, hashes: Hashes) -> Mask:
         """True where (day, id) may be stored already; days (epoch days) and hashes have shape (n,)."""
@@ -105,29 +106,30 @@ class Membership:
         for day in np.unique(days):
             known = self._days.get(int(day))
             if known is not None:
-                known.add(hashes[days == day])
+                self._grow(known, hashes[days == day])
         self._forget()
 
     def clear(self) -> None:
         """Forget all: after a failure the table alone knows what is stored."""
         self._days.clear()
-
-    @property
-    def nbytes(self) -> int:
-        """Memory held, bytes."""
-        return sum(day.nbytes for day in self._days.values())
+        self.nbytes = 0
 
     def _day(self, day: int) -> _Day:
         known = self._days.get(day)
         if known is None:
             known = _Day()
             for hashes in self._load(day):
-                known.add(hashes)
+                self._grow(known, hashes)
             self._days[day] = known
             self._forget()
         self._days.move_to_end(day)
         return known
 
+    def _grow(self, day: _Day, hashes: Hashes) -> None:
+        before = day.nbytes
+        day.add(hashes)
+        self.nbytes += day.nbytes - before
+
     def _forget(self) -> None:
         while self.nbytes > self._max_bytes and len(self._days) > 1:
-            self._days.popitem(last=False)
+            self.nbytes -= self._days.popitem(last=False)[1].nbytes
