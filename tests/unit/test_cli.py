@@ -133,6 +133,20 @@ def test_config_validate_lists_all_faults_with_code_2(tidemark: Shell, tmp_path:
     ]
 
 
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [("kafka.options.no-such-option=1", "no-such-option"), ("store.path=no/such/directory/x.duckdb", "there is no directory")],
+)
+def test_config_validate_finds_what_only_this_machine_or_librdkafka_knows(tidemark: Shell, setting: str, told: str) -> None:
+    code, _, err = tidemark("--set", setting, "config", "validate")
+    assert (code, told in err) == (ExitCode.USAGE, True)
+
+
+def test_a_loss_can_be_accepted_only_for_a_topic_that_is_read(tidemark: Shell) -> None:
+    code, _, err = tidemark("run", "--accept-replaced-topic", "oders")
+    assert (code, "no stream is read from oders" in err, "orders, touchpoints" in err) == (ExitCode.USAGE, True, True)
+
+
 def test_the_page_of_all_settings_is_written(tidemark: Shell) -> None:
     assert tidemark("config", "docs").out == reference()
 

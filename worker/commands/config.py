@@ -4,6 +4,7 @@ import typer
 
 from worker.commands import AsJson, Sources, print_json_lines, print_rows
 from worker.config.reference import reference
+from worker.source.kafka import KafkaSource
 
 app = typer.Typer(no_args_is_help=True, help="The settings in effect: show, validate.")
 
@@ -22,6 +23,7 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
 def validate(context: typer.Context) -> None:
     """List every fault of the configuration at once, files that can't be read included. Exit code 2 if there is one."""
     loaded = context.ensure_object(Sources).read(check_files=True)
+    KafkaSource(loaded.settings.kafka).close()  # what only librdkafka knows: the names and values of its options
     given = sorted({place for _, place in loaded.origins.values()})
     typer.echo(f"The configuration is valid ({', '.join(given) if given else 'all defaults'}).")
 

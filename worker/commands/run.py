@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from worker.commands import Sources
+from worker.errors import ConfigError
 from worker.run import Stop, signals_handled
 from worker.service import run_worker
 from worker.source.losses import Acceptances
@@ -27,6 +28,9 @@ def run(
 ) -> None:
     """Read the topics and keep the tables until SIGTERM or Ctrl-C: what was read is then committed. A second one aborts, losing nothing."""
     settings = context.ensure_object(Sources).read(check_files=True).settings
+    unknown = sorted({*(accept_replaced_topic or ()), *(accept_lost_offsets or ())} - set(settings.kafka.topics.values()))
+    if unknown:
+        raise ConfigError(f"no stream is read from {', '.join(unknown)}", f"The topics are {', '.join(settings.kafka.topics.values())}.")
     accept = Acceptances(frozenset(accept_replaced_topic or ()), frozenset(accept_lost_offsets or ()), accept_replaced_cluster)
     stop = Stop()
     with signals_handled(stop):

@@ -40,8 +40,21 @@ def verify_command(
     if wrong:
         raise Differences(
             f"{len(wrong)} of {len(results)} tables differ from their recomputation: {', '.join(result.table for result in wrong)}",
-            "They were filled anew; run tidemark verify again." if repair else "To fill them anew from the rows: tidemark verify --repair",
+            _remedy(wrong, repair=repair),
         )
+
+
+def _remedy(wrong: list[TableResult], *, repair: bool) -> str:
+    lines = []
+    if any(result.differences for result in wrong if not result.is_audit):
+        lines.append(
+            "They were filled anew; run tidemark verify again." if repair else "To fill them anew from the rows: tidemark verify --repair"
+        )
+    if any(result.wrong_sealed_days for result in wrong):
+        lines.append("The rows of sealed days are gone, so these can't be computed again: take them from a backup.")
+    if any(result.is_audit for result in wrong):
+        lines.append("What an audit finds is in the accepted rows themselves: take the file from a backup; the worker reads on from there.")
+    return "\n".join(lines)
 
 
 def _day_range(days: str | None) -> tuple[date | None, date | None]:

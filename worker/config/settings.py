@@ -325,7 +325,10 @@ class Settings(Section):
             "registry.token_file": self.registry.token_file,
             "registry.ca_file": self.registry.ca_file,
         }
-        return [Fault((key,), fault) for key, path in files.items() if path is not None and (fault := _unreadable(path))]
+        faults = [Fault((key,), fault) for key, path in files.items() if path is not None and (fault := _unreadable(path))]
+        if not self.store.path.absolute().parent.is_dir():
+            faults.append(Fault(("store.path",), f"there is no directory {self.store.path.absolute().parent}"))
+        return faults
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
