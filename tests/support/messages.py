@@ -166,7 +166,7 @@ class Produced:
         return list(self.header_list) or None
 
     def set_headers(self, headers: list[tuple[str, bytes | None]]) -> None:
-        raise NotImplementedError("these headers are always legible")
+        raise AssertionError("these headers are always legible")
 
     def timestamp(self) -> tuple[int, int]:
         return (0, 0) if self.timestamp_ms is None else (1, self.timestamp_ms)

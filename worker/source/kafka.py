@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from worker import config
-from worker.errors import SourceError
+from worker.errors import SourceError, Unavailable
 from worker.events import Message, MessageBatch, NextOffset, Partition, Position, Stream
 from worker.source import Identity
 from worker.source.broker import Broker, Topic, refused
@@ -24,6 +24,7 @@ CONFIRM_SECONDS = 2.0  # and for the one at the end of each poll
 CHUNK = 10_000  # messages of one consume()
 FILL_SECONDS = 2.0  # for which a poll goes on while it is behind
 FILL_SLICE = 0.05
+DOUBT_SECONDS = 5.0  # after the broker was away, in which no partition is taken to be at its end
 
 # Of these errors the confirmation at the end of the poll says what they mean.
 _CONFIRMED = frozenset(
@@ -68,6 +69,7 @@ class KafkaSource:
         self._next: dict[Partition, NextOffset] = {}
         self._end: dict[Partition, int] = {}  # where the last end-of-partition event came
         self._assigned: frozenset[Partition] = frozenset()
+        self._doubted_until = 0.0
         self._fault: Event | None = None  # the error event that the next poll will raise
         self._closed = False
         self._clear()
@@ -92,13 +94,17 @@ class KafkaSource:
     def poll(self, max_messages: int, max_wait: float) -> MessageBatch:
         self._gather(max_messages, min(max_wait, 0.5))
         self._broker.mirror_on()
-        self._confirm()
+        try:
+            self._confirm()
+        except Unavailable:
+            self._doubted_until = time.monotonic() + DOUBT_SECONDS
+            raise
         if self._fault and not self._count:
             self._raise_fault(self._fault)
         batch = MessageBatch(
             messages=self._gathered,
             position={partition: self._next[partition] for partition in self._moved},
-            at_end=frozenset(partition for partition, end in self._end.items() if end >= self._next[partition].offset),
+            at_end=self._at_end(),
             log_end_offsets=self._log_end_offsets(),
         )
         self._clear()
@@ -129,6 +135,12 @@ class KafkaSource:
             is_behind = self._count > count and self._lag() > CHUNK and time.monotonic() - began < FILL_SECONDS
             if left <= 0 and not is_behind:
                 break
+
+    def _at_end(self) -> frozenset[Partition]:
+        """Partitions read to their end. After the broker was away none is for a while: what was produced meanwhile is not fetched yet."""
+        if time.monotonic() < self._doubted_until:
+            return frozenset()
+        return frozenset(partition for partition, end in self._end.items() if end >= self._next[partition].offset)
 
     def _lag(self) -> int:
         """Messages (and transaction markers) that the log has and this has not, as far as the broker has told."""

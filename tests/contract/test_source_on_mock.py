@@ -1,0 +1,27 @@
+"""What the Kafka source does that needs a fault which only a test can bring about."""
+
+import pytest
+
+from tests.support.kafka_log import MockLog
+from tests.support.reader import PARTITIONS, numbered, reading
+from worker.errors import Unavailable
+from worker.source import kafka
+
+
+def test_after_the_broker_was_away_no_partition_is_taken_to_be_at_its_end(
+    mock_log: MockLog, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_source: kafka.KafkaSource) -> None:
+        raise Unavailable("the broker is away")
+
+    mock_log.create(topic, PARTITIONS)
+    mock_log.put(numbered(topic, 0, range(10)))
+    with reading(mock_log, topic) as reader:
+        reader.read_to_end()
+        with monkeypatch.context() as outage:
+            outage.setattr(kafka.KafkaSource, "_confirm", away)
+            outage.setattr(kafka, "DOUBT_SECONDS", 0.5)
+            with pytest.raises(Unavailable):
+                reader.poll(max_wait=0)
+        assert reader.poll(max_wait=0).at_end == frozenset()
+        assert reader.read_to_end() == reader.values()
