@@ -146,7 +146,7 @@ class Pipeline:
         if watermark.closed_before is None or watermark.closed_before == before.watermark.closed_before:
             return before.sealed_before, []
         if retention.rejected_days is not None:
-            tx.forget_rejected(now, timedelta(days=retention.rejected_days))
+            tx.forget_rejected(now, timedelta(days=retention.rejected_days), has_dlq=bool(self._settings.kafka.dlq_suffix))
         if retention.days is None:
             return before.sealed_before, []
         sealed_before = watermark.closed_before - timedelta(days=retention.days)

@@ -109,6 +109,14 @@ def test_a_rejected_message_still_to_be_sent_is_kept(new_worker: NewWorker) -> N
     assert worker.rows("rejected", "is_pending", "value") == [(True, b"garbage")]
 
 
+def test_where_there_is_no_dlq_any_more_nothing_waits_for_it(new_worker: NewWorker) -> None:
+    worker = new_worker(retention={"rejected_days": 2})
+    worker.feed(touch("c1", "2026-03-05"), _garbage())
+    worker.reopen(kafka={"dlq_suffix": ""})
+    worker.feed(touch("c1", "2026-03-15"))
+    assert worker.rows("rejected") == []
+
+
 def test_retention_counts_from_the_first_day_that_is_not_closed(sealed: Worker) -> None:
     state = sealed.pipeline.state
     assert state.watermark.closed_before is not None

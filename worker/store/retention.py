@@ -43,8 +43,7 @@ def seal(
     return sorted(day for (day,) in sealed.fetchall())
 
 
-def forget_rejected(connection: duckdb.DuckDBPyConnection, now: datetime, keep_for: timedelta) -> None:
-    """Drop rejected messages that were kept long enough and have been sent."""
-    connection.execute(
-        "delete from rejected where not is_pending and ingested_at < $before", {"before": now.replace(tzinfo=None) - keep_for}
-    )
+def forget_rejected(connection: duckdb.DuckDBPyConnection, now: datetime, keep_for: timedelta, *, has_dlq: bool) -> None:
+    """Drop rejected messages that were kept long enough; where there is a DLQ, only those that have reached it."""
+    parameters = {"before": now.replace(tzinfo=None) - keep_for, "has_dlq": has_dlq}
+    connection.execute("delete from rejected where not (is_pending and $has_dlq) and ingested_at < $before", parameters)

@@ -112,9 +112,9 @@ class Transaction:
         """Drop the event and keyed rows of days before `new_sealed_before`. Returns the days that this seals, ascending."""
         return retention.seal(self._connection, tables_on, sealed_before, new_sealed_before)
 
-    def forget_rejected(self, now: datetime, keep_for: timedelta) -> None:
-        """Drop rejected messages that were kept for so long and have been sent."""
-        retention.forget_rejected(self._connection, now, keep_for)
+    def forget_rejected(self, now: datetime, keep_for: timedelta, *, has_dlq: bool) -> None:
+        """Drop rejected messages that were kept for so long; where there is a DLQ, only those that have reached it."""
+        retention.forget_rejected(self._connection, now, keep_for, has_dlq=has_dlq)
 
     def _timed(self, name: str, parameters: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
         wall, cpu = time.perf_counter(), time.thread_time()
