@@ -176,12 +176,14 @@ def _fixed_settings(settings: Settings) -> Mapping[str, str]:
 
 def _check_fixed_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     stored = dict(connection.execute("select name, value from file_setting").fetchall())
-    for name, value in _fixed_settings(settings).items():
-        if stored.get(name) != value:
-            raise ConfigError(
-                f"{settings.store.path} was created with {name} {stored.get(name)}, the configuration says {value}",
-                "It is fixed when the file is created: days or money would be mixed. Set it back, or start a new file: store.path.",
-            )
+    others = [
+        f"{settings.store.path} was created with {name} {stored.get(name)}, the configuration says {value}"
+        for name, value in _fixed_settings(settings).items()
+        if stored.get(name) != value
+    ]
+    if others:
+        remedy = "That is fixed when the file is created: days or money would be mixed. Set it back, or start a new file: store.path."
+        raise ConfigError("\n".join(others), remedy)
 
 
 def _define(connection: duckdb.DuckDBPyConnection) -> None:
