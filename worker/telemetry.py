@@ -132,12 +132,13 @@ class Telemetry(Observer):
         self._set_gauges(self._status)
         now = self._clock.now()
         lag = (now - self._status.watermark).total_seconds() if self._status.watermark else None
+        message = self._waited_for()
         self._board.publish(
             self._status.model_copy(
                 update={
                     "state": self._state,
-                    "not_ready": (self._waiting.message,) if self._waiting else (() if self._source.partitions() else ("starting",)),
-                    "message": self._waiting.message if self._waiting else "",
+                    "not_ready": (message,) if message else (() if self._source.partitions() else ("starting",)),
+                    "message": message,
                     "watermark_lag_seconds": lag,
                     "partitions": tuple(self._with_end(partition) for partition in self._status.partitions),
                 }
@@ -176,8 +177,13 @@ class Telemetry(Observer):
             self._metrics.set_source_state(state)
             self._publish_state()
 
+    def _waited_for(self) -> str:
+        """What is away, or nothing. Read once: the reading thread may change it at any moment."""
+        waiting = self._waiting
+        return waiting.message if waiting else ""
+
     def _publish_state(self) -> None:
-        message = self._waiting.message if self._waiting else ""
+        message = self._waited_for()
         self._board.publish(
             self._board.status().model_copy(update={"state": self._state, "message": message, "not_ready": (message,) if message else ()})
         )

@@ -42,6 +42,8 @@ def test_good_messages_make_up_for_rejected_ones_before_them() -> None:
     share.judge(batch(50, 50), SETTINGS)
     share.judge(batch(50, 0), SETTINGS)
     share.judge(batch(100, 40), SETTINGS)
+    with pytest.raises(TooManyRejected, match="51 of the last 100 messages"):
+        share.judge(batch(100, 51), SETTINGS)
 
 
 def test_empty_polls_are_no_evidence() -> None:
@@ -50,6 +52,8 @@ def test_empty_polls_are_no_evidence() -> None:
     for _ in range(3):
         share.judge(batch(0, 0), SETTINGS)
     share.judge(batch(10, 10), SETTINGS)
+    with pytest.raises(TooManyRejected, match="70 of the last 130 messages"):
+        share.judge(batch(20, 20), SETTINGS)
 
 
 def test_the_message_says_where_to_look() -> None:
