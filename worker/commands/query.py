@@ -1,22 +1,17 @@
 """tidemark query: one SELECT, through the worker if one runs, else from the file."""
 
 import sys
-from contextlib import closing
 from typing import Annotated
 
 import pyarrow as pa
 import typer
 
 from worker.commands import AsJson, Sources, print_rows
-from worker.config import Settings
+from worker.commands.reading import query_rows
 from worker.errors import ConfigError
-from worker.serve.admin import NoWorker, ask
-from worker.serve.query import Limits, run_query
 from worker.serve.rows import plain_rows, write_csv, write_json
-from worker.store.reader import open_reader
 
 _SHOWN = 500  # rows of a table that is drawn
-_SECONDS_OF_GRACE = 30.0  # the worker ends a query by its own limit; this is for the way there and back
 
 
 def query(
@@ -28,7 +23,7 @@ def query(
     """Ask one SELECT of the tables, beside a running worker too. Money is in integer minor units."""
     if as_json and as_csv:
         raise ConfigError("--json and --csv were given", "Choose one of them.")
-    table = answer(context.ensure_object(Sources).settings(), sys.stdin.read() if sql == "-" else sql)
+    table = query_rows(context.ensure_object(Sources).settings(), sys.stdin.read() if sql == "-" else sql)
     if as_json:
         write_json(table, sys.stdout)
     elif as_csv:
@@ -37,15 +32,6 @@ def query(
         print_rows(table.column_names, plain_rows(table.slice(0, _SHOWN)), right=_numbers(table.schema))
         if table.num_rows > _SHOWN:
             typer.echo(f"{table.num_rows - _SHOWN:,} more rows: --json and --csv print all.", err=True)
-
-
-def answer(settings: Settings, sql: str) -> pa.Table:
-    """The rows, from the worker that holds the file, else from the file. Raises QueryError, StoreError, Unavailable."""
-    try:
-        return ask(settings.admin_socket, "query", {"sql": sql}, settings.serve.query_seconds + _SECONDS_OF_GRACE)
-    except NoWorker:
-        with closing(open_reader(settings.store.path, settings.store)) as connection:
-            return run_query(connection, sql, Limits.of(settings.serve))
 
 
 def _numbers(schema: pa.Schema) -> list[str]:

@@ -7,7 +7,7 @@ bounds the memory. Here the rest: one statement, of a kind that only reads, in a
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,9 @@ import duckdb
 import pyarrow as pa
 
 from worker.config import Serve
-from worker.errors import ExitCode, TidemarkError
+from worker.errors import ConfigError, ExitCode, TidemarkError
+from worker.resources import sql_dir
+from worker.store.sql import statements
 
 # Table functions that read tables, values or the catalogue. Others act (checkpoint), reach outside (read_csv, should the lock-down ever
 # leak), or run SQL that was not looked at (query).
@@ -63,9 +65,27 @@ def run_query(connection: duckdb.DuckDBPyConnection, sql: str, limits: Limits) -
                 query = _checked(cursor, sql)
                 cursor.execute("begin transaction read only")
                 cursor.execute(f"{_BIND}{query}")
-                return _fetched(cursor, query, limits)
+                return _fetched(cursor, query, {}, limits)
             except duckdb.Error as error:
                 raise _query_error(error, limits) from None
+
+
+def run_report(connection: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, Any], limits: Limits) -> pa.Table:
+    """The rows of sql/reports/<name>.sql, one SELECT, bound to those of the parameters that it names; else as `run_query`.
+
+    Raises QueryError, ConfigError (no such report, a parameter is missing).
+    """
+    if re.fullmatch(r"[a-z_]+", name) is None or not (sql_dir() / "reports" / f"{name}.sql").is_file():
+        raise ConfigError(f"there is no report {name!r}")
+    ((statement, names),) = statements(f"reports/{name}")
+    if missing := sorted(names - parameters.keys()):
+        raise ConfigError(f"the report {name} needs {', '.join(missing)}")
+    with closing(connection.cursor()) as cursor, _time_limit(cursor, limits.seconds):
+        try:
+            cursor.execute("begin transaction read only")
+            return _fetched(cursor, statement, {parameter: parameters[parameter] for parameter in names}, limits)
+        except duckdb.Error as error:
+            raise _query_error(error, limits) from None
 
 
 def _query_error(error: duckdb.Error, limits: Limits) -> QueryError:
@@ -123,11 +143,13 @@ def _table_functions(tree: Any) -> Iterator[str]:
             rest += node
 
 
-def _fetched(cursor: duckdb.DuckDBPyConnection, query: str, limits: Limits) -> pa.Table:
+def _fetched(
+    cursor: duckdb.DuckDBPyConnection, query: str | duckdb.Statement, parameters: Mapping[str, Any], limits: Limits
+) -> pa.Table:
     """Read batch by batch, so that a result beyond the limits is never held. (Other ways to Arrow build it whole, outside memory_limit.)"""
     batches: list[pa.RecordBatch] = []
     rows = size = 0
-    with cursor.sql(query).to_arrow_reader(_ROWS_AT_ONCE) as reader:
+    with cursor.sql(query, params=dict(parameters) or None).to_arrow_reader(_ROWS_AT_ONCE) as reader:
         for batch in reader:
             batches.append(batch)
             rows, size = rows + batch.num_rows, size + batch.nbytes
