@@ -3,51 +3,36 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import NamedTuple, NoReturn, Protocol, cast
+from typing import NoReturn, cast
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from worker import config
-from worker.errors import SourceError, Unavailable
+from worker.errors import Unavailable
 from worker.events import Message, MessageBatch, NextOffset, Partition, Position, Stream
 from worker.source import Identity
-from worker.source.broker import Broker, Topic, refused
-from worker.source.client import REFUSALS, create
+from worker.source.broker import Broker, Topic
+from worker.source.consumer import (
+    CHUNK,
+    CONFIRM_SECONDS,
+    CONFIRMED,
+    FILL_SECONDS,
+    FILL_SLICE,
+    START_SECONDS,
+    Event,
+    Fetched,
+    consumer_of,
+    to_assign,
+    told_apart,
+    unreadable,
+)
 from worker.source.losses import Acceptances, loss, name, starting_position
 
 log = structlog.get_logger()
 
-START_SECONDS = 5.0  # for each question to the broker at the start
-CONFIRM_SECONDS = 2.0  # and for the one at the end of each poll
-CHUNK = 10_000  # messages of one consume()
-FILL_SECONDS = 2.0  # for which a poll goes on while it is behind
-FILL_SLICE = 0.05
 DOUBT_SECONDS = 5.0  # after the broker was away, in which no partition is taken to be at its end
-
-# Of these errors the confirmation at the end of the poll says what they mean.
-_CONFIRMED = frozenset(
-    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_ID}
-    | {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT}
-)
-
-
-class Fetched(Message, Protocol):
-    """What consume() gives: a message, or an event of its partition (`error` says which; none: a message)."""
-
-    def partition(self) -> int: ...
-    def offset(self) -> int: ...
-    def leader_epoch(self) -> int | None: ...
-    def error(self) -> KafkaError | None: ...
-
-
-class Event(NamedTuple):
-    """An end or an error of a partition."""
-
-    partition: Partition
-    offset: int
-    error: KafkaError
 
 
 class KafkaSource:
@@ -64,7 +49,7 @@ class KafkaSource:
         self._servers = settings.bootstrap_servers
         self._accept = accept or Acceptances()
         self._broker = Broker(settings)
-        self._consumer: Consumer = create(Consumer, settings, _needed(settings) | {"error_cb": self._broker.note}, _TUNING)
+        self._consumer = consumer_of(settings, self._broker)
         self._identity = Identity("")
         self._next: dict[Partition, NextOffset] = {}
         self._end: dict[Partition, int] = {}  # where the last end-of-partition event came
@@ -86,7 +71,7 @@ class KafkaSource:
         self._identity, self._end, self._fault = now, {}, None
         self._clear()
         self._moved.update(self._next)
-        self._consumer.assign(_to_assign(self._next))
+        self._consumer.assign(to_assign(self._next))
         self._assigned = frozenset(self._next)
         log.info("source_started", cluster_id=now.cluster_id, topics=sorted(topics), partitions=len(self._next))
         return now
@@ -148,9 +133,7 @@ class KafkaSource:
 
     def _take(self, fetched: list[KafkaMessage]) -> None:
         # Per message there are a few calls from C to C here, and no line of Python.
-        messages = fetched
-        if any(map(KafkaMessage.error, fetched)):
-            messages = [item for item in fetched if item.error() is None]
+        messages, events = told_apart(fetched)
         self._count += len(messages)
         for topic, run in cast("Iterable[tuple[str, Iterator[Fetched]]]", groupby(messages, KafkaMessage.topic)):
             of_topic = list(run)
@@ -158,15 +141,8 @@ class KafkaSource:
             # Each partition's last message: the later one with a key replaces the earlier one.
             for number, last in {message.partition(): message for message in of_topic}.items():
                 self._move(Partition(topic, number), NextOffset(last.offset() + 1, last.leader_epoch()))
-        if len(messages) < len(fetched):
-            self._take_events(cast("list[Fetched]", fetched))
-
-    def _take_events(self, fetched: list[Fetched]) -> None:
-        for item in fetched:
-            error, topic = item.error(), item.topic()
-            # An error of no topic is one of the group, and of that only the mirror depends.
-            if error is not None and topic is not None:
-                self._take_event(Event(Partition(topic, item.partition()), item.offset(), error))
+        for event in events:
+            self._take_event(event)
 
     def _take_event(self, event: Event) -> None:
         if event.error.code() == KafkaError._PARTITION_EOF:
@@ -174,7 +150,7 @@ class KafkaSource:
             # Transaction markers lie between the last message and the end. They may be of a later leader epoch, which is not told.
             if event.offset > self._next[event.partition].offset:
                 self._move(event.partition, NextOffset(event.offset))
-        elif event.error.code() not in _CONFIRMED and self._fault is None:
+        elif event.error.code() not in CONFIRMED and self._fault is None:
             self._fault = event
 
     def _move(self, partition: Partition, next_offset: NextOffset) -> None:
@@ -191,7 +167,7 @@ class KafkaSource:
         if added := [partition for partition in partitions if partition not in self._next]:
             bounds = self._broker.bounds(added, CONFIRM_SECONDS)
             starts = {partition: NextOffset(bound.start) for partition, bound in bounds.items()}
-            self._consumer.incremental_assign(_to_assign(starts))
+            self._consumer.incremental_assign(to_assign(starts))
             self._next |= starts
             self._moved |= starts.keys()
             self._assigned = frozenset(self._next)
@@ -199,16 +175,11 @@ class KafkaSource:
 
     def _raise_fault(self, event: Event) -> NoReturn:
         partition, error = event.partition, event.error
-        if error.code() in REFUSALS:
-            raise refused(f"topic {partition.topic}", error.str())
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             bounds = self._broker.bounds(self._next, START_SECONDS)
             starting_position(self._next, self._identity, self._identity, bounds, Acceptances())
             raise loss({f"partition {name(partition)}: {error.str()}": f"--accept-lost-offsets {partition.topic}"})
-        raise SourceError(
-            f"partition {name(partition)} can't be read on at offset {self._next[partition].offset:,}: {error.str()}",
-            "Nothing is lost: start again, and if it stays so, look for a damaged log on the broker.",
-        )
+        raise unreadable(event, self._next[partition].offset)
 
     def _log_end_offsets(self) -> dict[Partition, int]:
         """As told with the last messages fetched: costs no question."""
@@ -222,34 +193,5 @@ class KafkaSource:
         self._moved: set[Partition] = set()
 
 
-# librdkafka waits a second before it fetches again once its queue was full, and half a second for a fetch at the log's end. A fetch
-# brings so much of each partition, beyond the bound of the queue: half as much is half the memory, at the same speed.
-_TUNING = {"fetch.queue.backoff.ms": 5, "fetch.wait.max.ms": 100, "fetch.message.max.bytes": 262_144}
-
-
-def _needed(settings: config.Kafka) -> dict[str, str | int | bool]:
-    """What exactness and the bound on memory depend on."""
-    return {
-        "group.id": settings.group_id,
-        "isolation.level": "read_committed",
-        "auto.offset.reset": "error",
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "enable.partition.eof": True,
-        "check.crcs": True,
-        "queued.max.messages.kbytes": settings.queue_kbytes,
-    }
-
-
 def _partitions(topics: Mapping[str, Topic]) -> list[Partition]:
     return [Partition(topic, number) for topic, told in topics.items() for number in range(told.partitions)]
-
-
-def _to_assign(position: Position) -> list[TopicPartition]:
-    """With the leader epoch, so that librdkafka looks whether the log was truncated below the offset."""
-    return [
-        TopicPartition(*partition, next_offset.offset)
-        if next_offset.leader_epoch is None
-        else TopicPartition(*partition, next_offset.offset, leader_epoch=next_offset.leader_epoch)
-        for partition, next_offset in position.items()
-    ]
