@@ -22,6 +22,7 @@ LAYERS = [
     {"store"},
     {"marts"},
     {"serve"},
+    {"committer"},
     {"pipeline"},
     {"jobs"},
     {"run", "replay", "backfill", "rebuild", "compact", "verify"},

@@ -79,6 +79,48 @@ class Message(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class KeptMessage:
+    """A message as the file kept it (tables rejected and expired): a Message, with its id there and where it came from."""
+
+    id: int
+    stream: Stream
+    topic_name: str
+    topic_id: str
+    number: int
+    place: int
+    key_bytes: bytes | None
+    value_bytes: bytes | None
+    header_list: Sequence[tuple[str, bytes | None]]
+    timestamp_ms: int | None
+    file: str | None = None
+    row: int | None = None
+
+    def topic(self) -> str:
+        return self.topic_name
+
+    def partition(self) -> int:
+        return self.number
+
+    def offset(self) -> int:
+        return self.place
+
+    def key(self) -> bytes | None:
+        return self.key_bytes
+
+    def value(self) -> bytes | None:
+        return self.value_bytes
+
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        return list(self.header_list)
+
+    def set_headers(self, headers: list[tuple[str, bytes | None]]) -> None:
+        """A decoder may take headers to pieces; what was kept stays as it is."""
+
+    def timestamp(self) -> tuple[int, int]:
+        return (0, -1) if self.timestamp_ms is None else (1, self.timestamp_ms)
+
+
+@dataclass(frozen=True, slots=True)
 class MessageBatch:
     """What one poll of a source brought, in order of arrival within each stream.
 

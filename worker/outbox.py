@@ -2,8 +2,8 @@
 
 import structlog
 
+from worker.committer import StepResult
 from worker.events import EventBatch
-from worker.pipeline import StepResult
 from worker.run import Clock, Observer
 from worker.source.dlq import DlqSink
 from worker.store import Store

@@ -4,41 +4,25 @@
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 
 import numpy as np
 
-from worker.aggregate import Accounting, Membership, Merged, merge
+from worker.aggregate import Accounting
+from worker.committer import Committer, StepResult
 from worker.config import Settings
 from worker.decode import Decoder
 from worker.decode.calendar import ReportingZone
 from worker.errors import TooManyRejected
-from worker.events import EventBatch, MessageBatch, NextOffset, Origin, Partition, Stream
+from worker.events import EventBatch, MessageBatch, NextOffset, Partition, Stream
 from worker.source import Identity, Source
-from worker.store import Store, StoreState, Transaction
+from worker.store import Store, StoreState
 from worker.watermark import Idleness, WatermarkRules, WatermarkState
 
 # The column that moves the watermark; dimensions take no part.
 _EVENT_TIME = {Stream.ORDERS: "updated_at", Stream.TOUCHPOINTS: "occurred_at"}
-_MEMBERSHIP_BYTES = 96 * 2**20
 _JUDGED_MESSAGES = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """What one commit did; `is_empty` where there was nothing to commit."""
-
-    commit_id: int
-    accounting: Accounting
-    watermark: WatermarkState
-    changed_days: Sequence[date] = ()
-    closed_days: Sequence[date] = ()
-    sealed_days: Sequence[date] = ()
-    late: Mapping[Stream, int] = field(default_factory=dict)
-    seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    is_empty: bool = False
 
 
 class Pipeline:
@@ -47,17 +31,20 @@ class Pipeline:
     def __init__(self, source: Source, decoder: Decoder, store: Store, settings: Settings) -> None:
         self._source = source
         self._decoder = decoder
-        self._store = store
         self._settings = settings
         self._rules = WatermarkRules(
             ReportingZone(settings.time.reporting_time_zone), settings.time.watermark_delay, settings.time.allowed_lateness
         )
         self._idleness = Idleness(settings.time.idle_timeout)
-        self._membership = Membership(store.load_touchpoint_ids, _MEMBERSHIP_BYTES)
         self._rejected_share = RejectedShare(_JUDGED_MESSAGES)
-        self.state: StoreState = store.state()
+        self.committer = Committer(store, settings)
         self._identity: Identity | None = None
         self._read_here: dict[Partition, NextOffset] = {}  # what this process has moved on: an accepted loss may set back what it found
+
+    @property
+    def state(self) -> StoreState:
+        """What was last committed."""
+        return self.committer.state
 
     def start(self, tick: float) -> None:
         """Take up the log where the file stands. Raises Unavailable (call again), SourceError."""
@@ -87,44 +74,13 @@ class Pipeline:
         position = self._moved_position(batch.messages)
         if not len(batch.messages) and not position and watermark == before.watermark:
             return StepResult(before.commit_id, Accounting.of(batch), watermark, is_empty=True)
-        try:
-            with self._store.transaction(now, batch.messages.origin.value, self._source.topics(), self._identity) as tx:
-                merged = merge(
-                    tx,
-                    batch,
-                    self._membership,
-                    self._settings.tables_on,
-                    closed_before=before.watermark.closed_before,
-                    sealed_before=before.sealed_before,
-                )
-                tx.keep_rejected(batch.rejected, self._identity, to_dlq=bool(self._settings.kafka.dlq_suffix))
-                tx.keep_expired(merged.expired, batch.messages, self._identity)
-                tx.record_days(before.watermark, merged.changed_days)
-                closed = tx.close_days(watermark)
-                sealed_before, sealed = self._seal(tx, before, watermark, now)
-                tx.save(self._identity, position, watermark, merged.accounting)
-            self.state = replace(
-                before,
-                commit_id=before.commit_id + 1,
-                committed_at=now,
-                position={**before.position, **position},
-                identity=self._identity,
-                watermark=watermark,
-                sealed_before=sealed_before,
-            )
-            self._store.confirm(self.state.commit_id, self.state.position)
-        except BaseException:
-            self._membership.clear()
-            raise
-        self._publish(merged, position)
-        return StepResult(
-            self.state.commit_id, merged.accounting, watermark, merged.changed_days, closed, sealed, merged.late, dict(tx.seconds)
-        )
+        result = self.committer.commit(batch, now, identity=self._identity, position=position, watermark=watermark)
+        self._read_here.update(position)
+        self._source.mirror(position)
+        return result
 
     def _observe(self, batch: EventBatch, tick: float) -> WatermarkState:
-        """The watermark after this batch; only the live stream moves it."""
-        if batch.messages.origin is not Origin.LIVE:
-            return self.state.watermark
+        """The watermark after this batch."""
         seen = newest_event_times(batch, self._source.topics())
         self._idleness.observe(seen.keys(), tick)
         topics = {topic for stream, topic in self._source.topics().items() if stream in _EVENT_TIME}
@@ -139,26 +95,6 @@ class Pipeline:
             known = self._read_here.get(partition, after)
             assert after.offset >= known.offset, f"{partition} would move back from {known} to {after}"
         return moved
-
-    def _seal(self, tx: Transaction, before: StoreState, watermark: WatermarkState, now: datetime) -> tuple[date | None, list[date]]:
-        """Retention: the last `days` closed days keep their rows. Returns the new sealed_before and the days sealed now."""
-        retention = self._settings.retention
-        if watermark.closed_before is None or watermark.closed_before == before.watermark.closed_before:
-            return before.sealed_before, []
-        if retention.rejected_days is not None:
-            tx.forget_rejected(now, timedelta(days=retention.rejected_days), has_dlq=bool(self._settings.kafka.dlq_suffix))
-        if retention.days is None:
-            return before.sealed_before, []
-        sealed_before = watermark.closed_before - timedelta(days=retention.days)
-        if before.sealed_before is not None and sealed_before <= before.sealed_before:
-            return before.sealed_before, []
-        return sealed_before, tx.seal_days(self._settings.tables_on, before.sealed_before, sealed_before)
-
-    def _publish(self, merged: Merged, position: Mapping[Partition, NextOffset]) -> None:
-        """After the commit only: what was committed becomes known outside."""
-        self._membership.add(merged.touchpoint_days, merged.touchpoint_ids)
-        self._read_here.update(position)
-        self._source.mirror(position)
 
 
 class RejectedShare:

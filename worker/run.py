@@ -24,9 +24,10 @@ from tenacity import (
     wait_random,
 )
 
+from worker.committer import StepResult
 from worker.errors import ExitCode, Fatal, Unavailable
 from worker.events import EventBatch
-from worker.pipeline import Pipeline, StepResult
+from worker.pipeline import Pipeline
 from worker.source import Source
 
 log = structlog.get_logger()

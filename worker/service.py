@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 import structlog
 
 from worker import __version__
+from worker.committer import StepResult
 from worker.config import Settings
 from worker.decode import Decoder, ReportingZone
 from worker.decode.registry import schema_source
@@ -14,7 +15,7 @@ from worker.errors import Unavailable
 from worker.events import EventBatch
 from worker.metrics import Metrics
 from worker.outbox import Outbox
-from worker.pipeline import Pipeline, StepResult
+from worker.pipeline import Pipeline
 from worker.run import SYSTEM_CLOCK, Clock, Observer, Stop, run
 from worker.serve.admin import AdminServer
 from worker.serve.http import HttpServer

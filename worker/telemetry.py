@@ -8,13 +8,14 @@ from typing import Any
 
 import structlog
 
+from worker.committer import StepResult
 from worker.decode import Decoder
 from worker.errors import Unavailable
 from worker.events import EventBatch, Origin, Partition, Stream
 from worker.metrics import Decoder as DecoderName
 from worker.metrics import Metrics, SourceState
-from worker.pipeline import StepResult
 from worker.run import Clock, Observer
+from worker.serve.rates import RateMeter, Rates
 from worker.serve.status import PartitionStatus, Status, StatusBoard, status_of_file
 from worker.source import Source
 from worker.store import Store
@@ -38,6 +39,7 @@ class Telemetry(Observer):
         self._clock = clock
         self._counted: dict[tuple[Stream, DecoderName], int] = {}
         self._next_snapshot_at = clock.tick()
+        self._meter = RateMeter(clock.tick())
         self._status = _status_of(store)
         self._log_ends: dict[Any, int] = {}
         self._waiting: Unavailable | None = None
@@ -64,6 +66,7 @@ class Telemetry(Observer):
     def committed(self, batch: EventBatch, result: StepResult, seconds: float) -> None:
         self._log_ends.update(batch.messages.log_end_offsets)
         if not result.is_empty:
+            self._meter.committed(self._clock.tick(), len(batch.messages))
             self._count(batch, result, seconds)
             self._tell(batch, result, seconds)
         at_end = batch.messages.at_end >= self._source.partitions()
@@ -125,7 +128,8 @@ class Telemetry(Observer):
     def _publish(self) -> None:
         """A new snapshot for /status and `tidemark status`, and the gauges that are read from the file."""
         began = self._clock.tick()
-        self._status = _status_of(self._store)
+        stored = _status_of(self._store)
+        self._status = stored.model_copy(update={"partitions": tuple(self._with_end(partition) for partition in stored.partitions)})
         ended = self._clock.tick()
         self._next_snapshot_at = max(began + _SNAPSHOT_SECONDS, ended + _SNAPSHOT_PAUSES * (ended - began))
         self._set_lag(self._status.watermark)
@@ -136,14 +140,20 @@ class Telemetry(Observer):
         self._board.publish(
             self._status.model_copy(
                 update={
+                    "taken_at": now,
                     "state": self._state,
                     "not_ready": (message,) if message else (() if self._source.partitions() else ("starting",)),
                     "message": message,
                     "watermark_lag_seconds": lag,
-                    "partitions": tuple(self._with_end(partition) for partition in self._status.partitions),
+                    "rates": self._rates(ended),
                 }
             )
         )
+
+    def _rates(self, tick: float) -> Rates | None:
+        file = self._status.file
+        assert file is not None, "a worker has a file"
+        return self._meter.rates(tick, file_bytes=file.file_bytes, wal_bytes=file.wal_bytes, offset_lag=self._status.offset_lag)
 
     def _with_end(self, partition: PartitionStatus) -> PartitionStatus:
         end = self._log_ends.get((partition.topic, partition.partition))

@@ -19,7 +19,7 @@ when not matched then insert (
 );
 
 merge into ledger_offset as target
-using (select b.* from batch_offset as b semi join changed_day as c on b.day = c.day) as delta
+using (select b.* from batch_offset as b semi join changed_day as c on b.day = c.day where b.partition >= 0) as delta
 on target.day = delta.day and target.reason = $origin and target.ingestion_hour = date_trunc('hour', cast($ingested_at as timestamp))
    and target.topic = delta.topic and target.partition = delta.partition
 when matched then update set

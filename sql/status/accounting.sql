@@ -1,3 +1,3 @@
 -- accounting: what became of the messages read, since the file was created.
 -- grain: (stream, origin)   reads: accounting
-select stream, origin, read, accepted, duplicate, superseded, rejected, expired from accounting order by stream, origin;
+select stream, origin, read, accepted, duplicate, superseded, rejected, expired, conflicting_duplicates from accounting order by stream, origin;

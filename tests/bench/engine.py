@@ -19,10 +19,11 @@ import psutil
 
 import worker.aggregate
 from worker.aggregate import Membership
+from worker.committer import StepResult
 from worker.config import Settings
 from worker.events import EventBatch
 from worker.log import configure
-from worker.pipeline import Pipeline, StepResult
+from worker.pipeline import Pipeline
 from worker.run import Observer, Stop
 from worker.service import run_worker
 from worker.store import Store, Transaction

@@ -88,7 +88,7 @@ class Simulation:
             found = {name: selected(connection, f"from {name}") for name in names}
             faults = differences(self.reference.tables(), found)
             faults += self._accounting_faults(selected(connection, "from accounting"))
-            faults += self._day_offset_faults(selected(connection, "from day_offset"))
+            faults += self._day_offset_faults(connection)
             for name, kept in self.kept.items():
                 rows = connection.execute(f'select topic, partition, "offset", key, value from {name}').fetchall()
                 if sorted(rows, key=repr) != sorted(kept, key=repr):
@@ -205,14 +205,22 @@ class Simulation:
             faults.append(f"conflicting duplicates: expected {self.reference.conflicting_duplicates}, is {conflicting}")
         return faults
 
-    def _day_offset_faults(self, rows: list[Row]) -> list[str]:
+    def _day_offset_faults(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
+        """All that was accepted lies in the day's range, and so does what each order's row stands at, perhaps a duplicate."""
+        rows = selected(connection, "from day_offset")
         found = {(row["day"], row["topic"], row["partition"]): (row["first_offset"], row["last_offset"], row["rows"]) for row in rows}
-        expected = self.reference.day_offsets
-        return [
-            f"day_offset {key}: expected {expected.get(key)}, is {found.get(key)}"
-            for key in expected.keys() | found.keys()
-            if expected.get(key) != found.get(key)
-        ]
+        faults = []
+        for key in self.reference.day_offsets.keys() | found.keys():
+            first, last, count = self.reference.day_offsets.get(key, (None, None, 0))
+            has = found.get(key)
+            if has is None or has[2] != count or (first is not None and last is not None and not has[0] <= first <= last <= has[1]):
+                faults.append(f"day_offset {key}: expected {(first, last, count)}, is {has}")
+        ranges = {(day, partition): (low, high) for (day, topic, partition), (low, high, _) in found.items() if topic == "orders"}
+        for row in selected(connection, 'select day, order_id, partition, "offset" from order_current'):
+            low, high = ranges[row["day"], row["partition"]]
+            if not low <= row["offset"] <= high:
+                faults.append(f"day_offset: order {row['order_id']} stands at {row['offset']}, outside {low} to {high}")
+        return faults
 
     @property
     def _tick(self) -> float:

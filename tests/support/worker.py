@@ -22,12 +22,13 @@ from tests.support.fake_source import FakeLog
 from tests.support.messages import WRITER_SCHEMAS, Produced, framed, order_item
 from tests.support.messages import order as order_record
 from tests.support.messages import touchpoint as touchpoint_record
+from worker.committer import StepResult
 from worker.config import Settings
 from worker.decode import Decoder, NoSchema, ReportingZone
 from worker.decode.framing import SchemaRef
 from worker.decode.reasons import Reason
 from worker.events import Origin, Stream
-from worker.pipeline import Pipeline, StepResult
+from worker.pipeline import Pipeline
 from worker.store import Store
 from worker.verify import TableResult, switched_on, verify
 
@@ -113,6 +114,8 @@ class Worker:
         """Commit what is in the log."""
         polled = self.pipeline.poll()
         batch = self.pipeline.decode(replace(polled, origin=origin), self.now)
+        if origin is not Origin.LIVE:
+            return self.pipeline.committer.commit(batch, self.now)
         return self.pipeline.step(batch, self.now, self._tick)
 
     def close_day(self, day: str) -> StepResult:

@@ -14,12 +14,12 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from worker.committer import StepResult
 from worker.config import Batch, Kafka, Registry, Settings, Store
 from worker.demo.broker import CLUSTER, Broker, Messages, PacedProducer
 from worker.demo.delivery import writer_schemas
 from worker.errors import ExitCode, Fatal, StoreError
 from worker.events import EventBatch, Stream
-from worker.pipeline import StepResult
 from worker.run import Clock, Observer, Stop, signals_handled
 from worker.service import run_worker
 from worker.store.reader import open_reader

@@ -143,9 +143,7 @@ def _table_functions(tree: Any) -> Iterator[str]:
             rest += node
 
 
-def _fetched(
-    cursor: duckdb.DuckDBPyConnection, query: str | duckdb.Statement, parameters: Mapping[str, Any], limits: Limits
-) -> pa.Table:
+def _fetched(cursor: duckdb.DuckDBPyConnection, query: str | duckdb.Statement, parameters: Mapping[str, Any], limits: Limits) -> pa.Table:
     """Read batch by batch, so that a result beyond the limits is never held. (Other ways to Arrow build it whole, outside memory_limit.)"""
     batches: list[pa.RecordBatch] = []
     rows = size = 0

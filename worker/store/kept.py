@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from worker.events import Message, MessageBatch, Rejected, Stream
+from worker.events import EventBatch, KeptMessage, Message, MessageBatch, Rejected, Stream
 from worker.source import UNKNOWN, Identity
 from worker.source.dlq import OutboxRow
 from worker.store.sql import run
@@ -61,6 +61,20 @@ def expired_rows(expired: Mapping[Stream, Sequence[tuple[int, date]]], batch: Me
     return pa.Table.from_pylist(rows, _EXPIRED)
 
 
+_DECODED = pa.schema([*_MESSAGE[1:7], ("kept_id", pa.int64())])
+
+
+def decoded_rows(batch: EventBatch, identity: Identity) -> pa.Table:
+    """Where the messages came from that became events or tombstones."""
+    rows = [
+        _origin(batch.messages.messages[stream][seq], identity)
+        for decoded in (batch.events, batch.tombstones)
+        for stream, some in decoded.items()
+        for seq in some["seq"].to_pylist()
+    ]
+    return pa.Table.from_pylist(rows, _DECODED)
+
+
 def pending(connection: duckdb.DuckDBPyConnection, after: int, limit: int) -> list[OutboxRow]:
     """Rejected messages that are still to go to their DLQ, with ids greater than `after`, oldest first."""
     rows = run(connection, "state/pending", {"after": after, "limit": limit}).fetchall()
@@ -71,21 +85,31 @@ def pending(connection: duckdb.DuckDBPyConnection, after: int, limit: int) -> li
 
 
 def _expired_row(stream: Stream, message: Message, day: date, identity: Identity) -> dict[str, Any]:
-    topic = message.topic() or ""
     kind, timestamp_ms = message.timestamp()
-    return {
+    origin = _origin(message, identity)
+    del origin["kept_id"]
+    return origin | {
         "stream": stream.value,
-        "topic": topic,
-        "topic_id": identity.topic_ids.get(topic, UNKNOWN),
-        "partition": message.partition(),
-        "offset": message.offset(),
-        "file": None,
-        "file_row": None,
         "key": message.key(),
         "value": message.value(),
         "headers": _headers(message.headers() or ()),
         "message_time": _micros(timestamp_ms if kind else None),
         "day": day,
+    }
+
+
+def _origin(message: Message, identity: Identity) -> dict[str, Any]:
+    """What tells a message from all others."""
+    topic = message.topic() or ""
+    kept = message if isinstance(message, KeptMessage) else None
+    return {
+        "topic": topic,
+        "topic_id": kept.topic_id if kept else identity.topic_ids.get(topic, UNKNOWN),
+        "partition": message.partition(),
+        "offset": message.offset(),
+        "file": getattr(message, "file", None),
+        "file_row": getattr(message, "row", None),
+        "kept_id": kept.id if kept else None,
     }
 
 

@@ -17,10 +17,11 @@ from worker.aggregate import Accounting, touchpoint_hashes
 from worker.aggregate.membership import Hashes
 from worker.config import Settings
 from worker.errors import PositionConflict
-from worker.events import MessageBatch, NextOffset, Outcome, Partition, Position, Rejected, Stream
+from worker.events import EventBatch, MessageBatch, NextOffset, Outcome, Partition, Position, Rejected, Stream
 from worker.source import UNKNOWN, Identity
 from worker.source.dlq import OutboxRow
-from worker.store import database, kept, retention
+from worker.store import database, jobs, kept, retention
+from worker.store.jobs import JobRow, JobState, Progress
 from worker.store.sql import arrow, run
 from worker.watermark import WatermarkState
 
@@ -84,24 +85,37 @@ class Transaction:
         if changed_days:
             self.run("daily/ledger")
 
-    def save(self, identity: Identity, position: Position, watermark: WatermarkState, accounting: Accounting) -> None:
-        """Move position, watermark and books on, with the rows that belong to them."""
-        self._parameters |= {
-            "cluster_id": identity.cluster_id,
-            "watermark": _moment(watermark.value),
-            "closed_before": watermark.closed_before,
-        }
+    def save(self, identity: Identity, position: Position, watermark: WatermarkState) -> None:
+        """Move position and watermark on, with the rows that belong to them. A position is what ties the file to its cluster."""
         if position:
             self.stage("batch_position", _position_rows(position, identity))
             self.run("state/position")
         if watermark.newest:
             self.stage("batch_newest_event", _newest_rows(watermark.newest))
             self.run("state/newest_event")
+        self.run(
+            "state/progress",
+            cluster_id=identity.cluster_id if position else None,
+            watermark=_moment(watermark.value),
+            closed_before=watermark.closed_before,
+        )
+
+    def account(self, accounting: Accounting) -> None:
+        """Carry the batch's books into those of the file."""
         accounting.check()
         if accounting.streams:
             self.stage("batch_accounting", _accounting_rows(accounting))
             self.run("state/accounting")
-        self.run("state/progress")
+
+    def resolve(self, batch: EventBatch, identity: Identity) -> None:
+        """Rejected messages that are events of this batch have come in."""
+        if self.rows("state/unresolved") != [(0,)]:
+            self.stage("decoded_message", kept.decoded_rows(batch, identity))
+            self.run("state/resolved")
+
+    def save_progress(self, progress: Progress, accounting: Accounting | None = None) -> None:
+        """How far a job has come, with what it did."""
+        jobs.save_progress(self._connection, progress, accounting)
 
     def close_days(self, watermark: WatermarkState) -> list[date]:
         """Close the days that the watermark has passed; they get revision 1 as they stand. Returns them, ascending."""
@@ -213,6 +227,20 @@ class Store:
         """These have reached their DLQ. Raises StoreError; then they are sent once more."""
         with database.told(self.path):
             run(self._connection, "state/sent", {"ids": list(ids)})
+
+    def jobs(self) -> list[JobRow]:
+        """All jobs there ever were, by id."""
+        return jobs.all_jobs(self._connection)
+
+    def add_job(self, kind: str, arguments: Mapping[str, Any], requested_by: str, now: datetime) -> int:
+        """A new job, queued; its id. Raises StoreError."""
+        with database.told(self.path):
+            return jobs.add(self._connection, kind, arguments, requested_by, now)
+
+    def set_job_state(self, job_id: int, state: JobState, now: datetime, message: str = "") -> None:
+        """A job begins, or ends. Raises StoreError."""
+        with database.told(self.path):
+            jobs.set_state(self._connection, job_id, state, now, message)
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
