@@ -5,14 +5,18 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import duckdb
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from worker import __version__
 from worker.metrics import SourceState
+from worker.serve.rates import Rates
 from worker.store.sql import run
+
+# The file's timestamps are UTC without saying so.
+_Moment = Annotated[datetime, AfterValidator(lambda at: at if at.tzinfo else at.replace(tzinfo=UTC))]
 
 
 class _Snapshot(BaseModel):
@@ -30,7 +34,10 @@ class PartitionStatus(_Snapshot):
 
 
 class AccountingStatus(_Snapshot):
-    """Messages since the file was created: read = accepted + duplicate + superseded + rejected + expired."""
+    """Messages since the file was created: read = accepted + duplicate + superseded + rejected + expired.
+
+    conflicting_duplicates: those of the duplicates whose content differs; the first one stays.
+    """
 
     stream: str
     origin: str
@@ -40,16 +47,31 @@ class AccountingStatus(_Snapshot):
     superseded: int
     rejected: int
     expired: int
+    conflicting_duplicates: int
 
 
 class RejectedStatus(_Snapshot):
-    """Rejected messages by reason; `pending` of them are still to be sent to their dead-letter topic."""
+    """Rejected messages by reason, `last_at` the last one; `pending` of them are still to be sent to their dead-letter topic."""
 
     stream: str
     stage: str
     reason: str
     messages: int
     pending: int
+    last_at: _Moment
+
+
+class RemergeStatus(_Snapshot):
+    """A closed day that was re-merged, last at `changed_at`, and what changed in it since it closed; money in the reporting currency."""
+
+    day: date
+    revision: int
+    changed_at: _Moment
+    late_new: int
+    late_update: int
+    touchpoints: int
+    orders: int
+    net_cents: int
 
 
 class DaysStatus(_Snapshot):
@@ -80,24 +102,33 @@ def _versions() -> dict[str, str]:
 
 
 class Status(_Snapshot):
-    """One snapshot. Times are UTC. `not_ready`: why the worker is not assigned or can't write, empty when it is ready;
-    `message`: what is being waited for, if anything.
+    """One snapshot. Times are UTC. `taken_at`: by the worker, None where no worker runs. `not_ready`: why the worker is not assigned or
+    can't write, empty when it is ready; `message`: what is being waited for, if anything. `remerges`: the last ones, newest first.
     """
 
+    taken_at: _Moment | None = None
     state: SourceState = SourceState.STARTING
     not_ready: tuple[str, ...] = ("starting",)
     message: str = ""
-    watermark: datetime | None = None
+    watermark: _Moment | None = None
     watermark_lag_seconds: float | None = None
-    last_commit_at: datetime | None = None
+    last_commit_at: _Moment | None = None
     reporting_time_zone: str | None = None
     reporting_currency: str | None = None
     days: DaysStatus = DaysStatus()
     partitions: tuple[PartitionStatus, ...] = ()
     accounting: tuple[AccountingStatus, ...] = ()
     rejected: tuple[RejectedStatus, ...] = ()
+    remerges: tuple[RemergeStatus, ...] = ()
+    rates: Rates | None = None
     file: FileStatus | None = None
     versions: dict[str, str] = _versions()
+
+    @property
+    def offset_lag(self) -> int | None:
+        """Of all partitions whose end is known; None where no end is."""
+        lags = [partition.offset_lag for partition in self.partitions if partition.offset_lag is not None]
+        return sum(lags) if lags else None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; times as ISO 8601."""
@@ -154,21 +185,17 @@ def status_of_file(connection: duckdb.DuckDBPyConnection, path: Path) -> Status:
     return Status(
         state=SourceState.STOPPED,
         not_ready=("no worker runs",),
-        watermark=_utc(progress["watermark"]),
-        last_commit_at=_utc(progress["committed_at"]),
+        watermark=progress["watermark"],
+        last_commit_at=progress["committed_at"],
         reporting_time_zone=progress["reporting_time_zone"],
         reporting_currency=progress["reporting_currency"],
         days=DaysStatus(**days),
         partitions=tuple(PartitionStatus(**row) for row in rows("position")),
         accounting=tuple(AccountingStatus(**row) for row in rows("accounting")),
         rejected=tuple(RejectedStatus(**row) for row in rows("rejected")),
+        remerges=tuple(RemergeStatus(**row) for row in rows("remerges")),
         file=FileStatus.of(path),
     )
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    """The file's timestamps are UTC without saying so."""
-    return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 def _size(path: Path) -> int:

@@ -1,0 +1,91 @@
+"""How commands that a person reads write numbers, money, times and tables. Text that came from data goes through `shown`."""
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.table import Table
+from rich.text import Text
+
+from worker.commands import shown
+
+_WIDE = 100  # columns of a screen with room to spare
+_RAMP, _ASCII_RAMP = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
+
+# Currencies whose minor unit is not a hundredth (ISO 4217).
+_WHOLE = {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"}
+_THOUSANDTHS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
+
+
+def count(number: float) -> str:
+    """1,234"""
+    return f"{number:,.0f}"
+
+
+def signed(number: float) -> str:
+    """+1,234; nothing is 0."""
+    return f"{number:+,.0f}" if number else "0"
+
+
+def money(minor: int, currency: str, *, is_signed: bool = False) -> str:
+    """An amount in the currency's minor unit as 1,234.50, exact; `is_signed`: with its sign, nothing is 0."""
+    if is_signed and not minor:
+        return "0"
+    digits = 0 if currency in _WHOLE else 3 if currency in _THOUSANDTHS else 2
+    whole, rest = divmod(abs(minor), 10**digits)
+    sign = "-" if minor < 0 else "+" if is_signed else ""
+    return f"{sign}{whole:,}" + (f".{rest:0{digits}}" if digits else "")
+
+
+def moment(at: datetime | None) -> str:
+    """2026-03-05 08:30:00, in UTC."""
+    return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def lasting(seconds: float) -> str:
+    """The two greatest units: 3 d 4 h, 5 m 7 s, 12 s."""
+    rest = round(abs(seconds))
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        number, rest = divmod(rest, size)
+        if number or parts or unit == "s":
+            parts.append(f"{number} {unit}")
+    return ("-" if seconds < 0 else "") + " ".join(parts[:2])
+
+
+def size(number: float) -> str:
+    """12.3 MB, in powers of ten."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(number) < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" or abs(number) >= 100 else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:,.1f} TB"
+
+
+def rate(number: float) -> str:
+    """A number a second, with decimals only where they say something."""
+    return f"{number:,.0f}" if abs(number) >= 10 or not number else f"{number:.1f}" if abs(number) >= 0.1 else f"{number:.2g}"
+
+
+def sparkline(values: Sequence[float], *, ascii_only: bool) -> str:
+    """One sign a value, the greatest the tallest; only what is nothing is blank."""
+    ramp = _ASCII_RAMP if ascii_only else _RAMP
+    top = max(values, default=0.0)
+    return "".join(ramp[math.ceil(value / top * (len(ramp) - 1)) if top else 0] for value in values)
+
+
+def table(width: int, *, left: Sequence[str], right: Sequence[str] = (), last: str | None = None) -> Table:
+    """Columns without lines: `left` hold text, `right` numbers; `last` takes what is left of the width. What does not fit is folded."""
+    made = Table(box=None, padding=(0, 2 if width >= _WIDE else 1, 0, 0), pad_edge=False, expand=last is not None, header_style="dim")
+    for name in left:
+        made.add_column(name, vertical="bottom", overflow="fold")
+    for name in right:
+        made.add_column(name, justify="right", vertical="bottom", overflow="fold")
+    if last is not None:
+        made.add_column(last, ratio=1, vertical="bottom", overflow="fold")
+    return made
+
+
+def cells(*values: object) -> list[Text]:
+    """The cells of a row: neither rich's markup nor the terminal's control signs have a meaning in them."""
+    return [value if isinstance(value, Text) else Text(shown(value)) for value in values]
