@@ -1,6 +1,6 @@
 """What is asked of the broker beside messages: which topics there are, where their logs begin and end. And the mirror."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -66,17 +66,19 @@ class Broker:
 
     def bounds(self, partitions: Iterable[Partition], timeout: float) -> dict[Partition, Bounds]:
         """Where the partitions' logs begin and end now."""
-        asked = {partition: TopicPartition(*partition) for partition in partitions}
-        if not asked:
-            return {}
-        starts, ends = (
-            self._admin.list_offsets(dict.fromkeys(asked.values(), spec), request_timeout=timeout)
-            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
-        )
-        return {
-            partition: Bounds(*(self._answer(futures[key], f"partition {name(partition)}").offset for futures in (starts, ends)))
-            for partition, key in asked.items()
-        }
+        asked = list(partitions)
+        starts = self._ask(asked, OffsetSpec.earliest(), timeout)  # type: ignore[no-untyped-call]
+        ends = self._ask(asked, OffsetSpec.latest(), timeout)  # type: ignore[no-untyped-call]
+        return {partition: Bounds(self._offset(partition, starts), self._offset(partition, ends)) for partition in asked}
+
+    def offsets_at(self, timestamp_ms: int, partitions: Iterable[Partition], timeout: float) -> dict[Partition, int]:
+        """The first offset of each partition whose message has that timestamp or a later one; a partition without one is left out.
+
+        The mock cluster has no index of timestamps: there, none is found.
+        """
+        futures = self._ask(list(partitions), OffsetSpec.for_timestamp(timestamp_ms), timeout)
+        found = {partition: self._offset(partition, futures) for partition in futures}
+        return {partition: offset for partition, offset in found.items() if offset >= 0}
 
     def mirror(self, position: Position) -> None:
         """Have `position` told to the group's coordinator at the next `mirror_on`. From any thread; never raises, never waits."""
@@ -105,6 +107,18 @@ class Broker:
         if told.error is not None:
             raise self._trouble(told.error, f"topic {topic}")
         return Topic(UNKNOWN, len(told.partitions))
+
+    def _ask(self, partitions: Sequence[Partition], spec: OffsetSpec, timeout: float) -> dict[Partition, "Future[Any]"]:
+        """What the broker will answer of each partition's offset for `spec`."""
+        if not partitions:
+            return {}
+        asked = {partition: TopicPartition(*partition) for partition in partitions}
+        futures = self._admin.list_offsets(dict.fromkeys(asked.values(), spec), request_timeout=timeout)
+        return {partition: futures[key] for partition, key in asked.items()}
+
+    def _offset(self, partition: Partition, futures: Mapping[Partition, "Future[Any]"]) -> int:
+        offset: int = self._answer(futures[partition], f"partition {name(partition)}").offset
+        return offset
 
     def _answer(self, future: "Future[Any]", what: str) -> Any:
         try:
