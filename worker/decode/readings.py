@@ -66,8 +66,13 @@ def _compiled(text: str, reader: avro.Record) -> Reading | NoSchema:
     return Reading(writer, reader, plan)
 
 
+def reader_text(stream: Stream) -> str:
+    """The reader's schema of a stream, as JSON."""
+    return schema_path(_FILES[stream]).read_text(encoding="utf-8")
+
+
 def _reader(stream: Stream) -> avro.Record:
-    schema = avro.parse(schema_path(_FILES[stream]).read_text(encoding="utf-8"))
+    schema = avro.parse(reader_text(stream))
     assert isinstance(schema, avro.Record)
     return schema
 

@@ -4,7 +4,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import tenacity
@@ -47,7 +47,7 @@ class RegistrySchemas:
         """`sleep` waits between attempts. Raises ConfigError."""
         assert settings.url is not None
         self._url = settings.url.rstrip("/")
-        self._client = _client(settings)
+        self._client = http_client(settings)
         self._monotonic = monotonic
         self._missing: dict[SchemaRef, tuple[float, NoSchema]] = {}  # until when; in order of that
         self._attempts = tenacity.Retrying(
@@ -80,28 +80,49 @@ class RegistrySchemas:
 
     def _look_up(self, ref: SchemaRef) -> str | NoSchema:
         path = f"/schemas/{'ids' if isinstance(ref, int) else 'guids'}/{ref}"
-        try:
-            with self._client.stream("GET", self._url + path) as response:
-                body = _body(response)
-        except httpx.RequestError as error:
-            raise Unavailable(f"the schema registry at {self._url} is away: {error or type(error).__name__}", _REMEDY) from error
-        if response.status_code in _AWAY:
-            raise Unavailable(f"the schema registry at {self._url} answers {response.status_code} to {path}", _REMEDY)
-        if response.status_code in _REFUSED:
-            what = f"the schema registry at {self._url} refuses us: {response.status_code} to {path}"
-            raise SourceError(what, "Check registry.username and password, or token.")
-        if body is None:
+        answer = ask(self._client, self._url, path)
+        if answer.content is None:
             return NoSchema(Reason.REFUSED_SCHEMA, f"more than {MAX_BODY:,} bytes")
-        answer = _json(body)
-        if response.status_code == 404 and ("error_code" in answer or not isinstance(ref, int)):  # not all registries know GUIDs
+        if answer.status == 404 and ("error_code" in answer.content or not isinstance(ref, int)):  # not all registries know GUIDs
             return NoSchema(Reason.UNKNOWN_SCHEMA, "not in the registry")
-        if response.status_code != 200 or not isinstance(answer.get("schema"), str):
-            what = f"{self._url} answers {response.status_code} to {path}, not as a schema registry does"
-            raise ConfigError(what, "Check registry.url: it is the base of the Confluent API, before /schemas.")
-        return _usable(answer)
+        if answer.status != 200 or not isinstance(answer.content.get("schema"), str):
+            raise no_registry(self._url, answer.status, path)
+        return usable(answer.content)
 
 
-def _client(settings: Registry) -> httpx.Client:
+class Answer(NamedTuple):
+    """What a registry says. content: the JSON object, empty where it is none, None where it is too large. date: its clock's, as in HTTP."""
+
+    status: int
+    content: dict[str, Any] | None
+    date: str | None
+
+
+def ask(client: httpx.Client, url: str, path: str) -> Answer:
+    """The answer to a GET. Raises Unavailable where the registry is away, SourceError where it refuses us."""
+    try:
+        with client.stream("GET", url + path) as response:
+            body = _body(response)
+    except httpx.RequestError as error:
+        raise Unavailable(f"the schema registry at {url} is away: {error or type(error).__name__}", _REMEDY) from error
+    if response.status_code in _AWAY:
+        raise Unavailable(f"the schema registry at {url} answers {response.status_code} to {path}", _REMEDY)
+    if response.status_code in _REFUSED:
+        what = f"the schema registry at {url} refuses us: {response.status_code} to {path}"
+        raise SourceError(what, "Check registry.username and password, or token.")
+    return Answer(response.status_code, None if body is None else _json(body), response.headers.get("date"))
+
+
+def no_registry(url: str, status: int, path: str) -> ConfigError:
+    """What answers there is something else."""
+    return ConfigError(
+        f"{url} answers {status} to {path}, not as a schema registry does",
+        "Check registry.url: it is the base of the Confluent API, before /schemas.",
+    )
+
+
+def http_client(settings: Registry) -> httpx.Client:
+    """A client that logs in to the registry as configured. Raises ConfigError."""
     password, token = settings.revealed_password(), settings.revealed_token()
     try:
         verify = ssl.create_default_context(cafile=settings.ca_file)
@@ -135,7 +156,8 @@ def _json(body: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _usable(answer: dict[str, Any]) -> str | NoSchema:
+def usable(answer: dict[str, Any]) -> str | NoSchema:
+    """The schema's text in an answer, or why it can't be used."""
     if answer.get("schemaType", "AVRO") != "AVRO":
         return NoSchema(Reason.REFUSED_SCHEMA, f"its type is {answer['schemaType']}, not AVRO")
     if answer.get("references"):
