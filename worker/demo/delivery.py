@@ -37,15 +37,22 @@ def writer_schemas() -> dict[int, Any]:
     return schemas | {TOUCHPOINT: first}
 
 
-def deliver(rng: np.random.Generator, sent: Mapping[Stream, Iterable[Sent]], end: int, happened: Counter[str]) -> Messages:
-    """All messages in order of arrival, none after `end`. What was done to them is counted in `happened`."""
+def deliver(
+    rng: np.random.Generator,
+    sent: Mapping[Stream, Iterable[Sent]],
+    end: int,
+    happened: Counter[str],
+    late_share: float = LATE,
+    latest: int = LATEST,
+) -> Messages:
+    """All messages in order of arrival, none after `end`; late ones by a day up to `latest` microseconds. `happened` counts what was done."""
     whole, spoilt = _written(rng, sent, end)
     count = len(whole)
     at = np.array(whole.at)
     is_event = np.array([stream in (Stream.ORDERS, Stream.TOUCHPOINTS) for stream in whole.streams])
     arrival = at + (rng.exponential(2, count) * SECOND).astype(np.int64)
-    late = np.flatnonzero(is_event & (rng.random(count) < LATE))
-    room = np.minimum(LATEST, end - at[late])
+    late = np.flatnonzero(is_event & (rng.random(count) < late_share))
+    room = np.minimum(latest, end - at[late])
     least = np.minimum(DAY, room // 2)
     arrival[late] += least + (rng.power(0.6, len(late)) * (room - least)).astype(np.int64)
     twice = np.flatnonzero(is_event & (rng.random(count) < TWICE))

@@ -12,7 +12,7 @@ import numpy as np
 
 from worker.demo.broker import Messages
 from worker.demo.catalogue import CAMPAIGNS, CHANNELS, PRODUCTS
-from worker.demo.delivery import deliver
+from worker.demo.delivery import LATE, LATEST, deliver
 from worker.demo.orders import Sent, customers, orders, stock
 from worker.demo.touches import EVENT_TYPES, Touches, touches
 from worker.demo.visits import NEVER, SECOND, Ints, people, visits
@@ -42,8 +42,8 @@ class Shop:
     happened: Mapping[str, int]
 
 
-def build(seed: int, visitors: int = VISITORS, days: int = 60) -> Shop:
-    """The shop's life of `days` days with so many visitors: about 11 messages for each of them."""
+def build(seed: int, visitors: int = VISITORS, days: int = 60, late_share: float = LATE, latest: int = LATEST) -> Shop:
+    """The shop's life of `days` days with so many visitors: about 11 messages for each, some late by up to `latest` microseconds."""
     rng = np.random.default_rng(seed)
     opening = int(OPENING.timestamp()) * SECOND
     closing = OPENING + timedelta(days=days)
@@ -59,7 +59,7 @@ def build(seed: int, visitors: int = VISITORS, days: int = 60) -> Shop:
         Stream.PRODUCTS: stock(rng, bought, opening, days),
     }
     happened: Counter[str] = Counter()
-    messages = deliver(rng, sent, end, happened)
+    messages = deliver(rng, sent, end, happened, late_share, latest)
     happened.update(bought=len(bought.at), changed=happened["orders"] - len(bought.at))
     return Shop(messages, closing, happened)
 
