@@ -36,6 +36,9 @@ class Outbox(Observer):
         if batch.rejected and not self._may_have_rows:
             self._may_have_rows, self._next_at = True, self._clock.tick()
 
+    def merged(self, batch: EventBatch, result: StepResult) -> None:
+        self.committed(batch, result, 0.0)
+
     def ticked(self) -> None:
         if self._may_have_rows and self._clock.tick() >= self._next_at:
             self._send(_SECONDS)

@@ -36,7 +36,7 @@ class Pipeline:
             ReportingZone(settings.time.reporting_time_zone), settings.time.watermark_delay, settings.time.allowed_lateness
         )
         self._idleness = Idleness(settings.time.idle_timeout)
-        self._rejected_share = RejectedShare(_JUDGED_MESSAGES)
+        self._rejected_share = RejectedShare()
         self.committer = Committer(store, settings)
         self._identity: Identity | None = None
         self._read_here: dict[Partition, NextOffset] = {}  # what this process has moved on: an accepted loss may set back what it found
@@ -100,7 +100,7 @@ class Pipeline:
 class RejectedShare:
     """More than half of the last messages rejected: a wrong topic or schema, not bad records."""
 
-    def __init__(self, judged: int) -> None:
+    def __init__(self, judged: int = _JUDGED_MESSAGES) -> None:
         self._judged = judged
         self._batches: deque[tuple[int, int]] = deque()
 

@@ -2,7 +2,6 @@
 merges and commits. The clock is read here and nowhere below.
 """
 
-import queue
 import signal
 import threading
 import time
@@ -11,31 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_when_event_set,
-    wait_exponential,
-    wait_random,
-)
 
 from worker.committer import StepResult
 from worker.errors import ExitCode, Fatal, Unavailable
 from worker.events import EventBatch
+from worker.jobs.inbox import Inbox, Lane
+from worker.jobs.runner import JobRunner
+from worker.patience import Patience
 from worker.pipeline import Pipeline
 from worker.source import Source
 
 log = structlog.get_logger()
 
-Result = TypeVar("Result")
 
-_AHEAD = 2  # decoded batches that may wait
-_LONGEST_WAIT = 30.0  # seconds between two attempts at something that is away
+_TICK = 0.5  # seconds: so often the main loop comes round where nothing happens
 
 
 class Interrupted(Fatal):
@@ -62,7 +53,10 @@ class Observer:
     """What wants to know how the worker is doing; each method may be left as it is."""
 
     def committed(self, batch: EventBatch, result: StepResult, seconds: float) -> None:
-        """One step is done, in `seconds`; the result may be empty."""
+        """One step of the live stream is done, in `seconds`; the result may be empty."""
+
+    def merged(self, batch: EventBatch, result: StepResult) -> None:
+        """A batch of a job was committed."""
 
     def read(self, stage: str, seconds: float) -> None:
         """The reading thread has polled or decoded a batch (`stage`: poll, decode), in `seconds`. Called from that thread."""
@@ -95,26 +89,77 @@ class Stop:
         self.event.set()
 
 
-def run(pipeline: Pipeline, source: Source, *, clock: Clock, observer: Observer, stop: Stop, exit_at_end: bool = False) -> None:
-    """Read, merge and commit until `stop` is asked, or with `exit_at_end` until every partition was read to its end.
+def run(
+    pipeline: Pipeline,
+    source: Source,
+    *,
+    clock: Clock,
+    observer: Observer,
+    stop: Stop,
+    inbox: Inbox,
+    jobs: JobRunner,
+    exit_at_end: bool = False,
+) -> None:
+    """Read, merge and commit until `stop` is asked, or with `exit_at_end` until every partition was read to its end and no job is left.
 
     What is away is waited for. Raises Fatal (SourceError, StoreError, TooManyRejected, ..) with nothing half done.
     """
-    reader = _Reader(pipeline, clock, observer, stop)
+    reader = _Reader(pipeline, inbox, clock, observer, stop)
     reader.start()
     try:
-        for batch in reader.batches(observer):
+        for batch in _batches(inbox, jobs, observer):
             began = clock.tick()
             result = pipeline.step(batch, clock.now(), began)
             observer.committed(batch, result, clock.tick() - began)
             if stop.is_urgent:
                 raise Interrupted  # once more: where it was raised first, a handler of errors may have swallowed it
-            if exit_at_end and batch.messages.at_end >= source.partitions():
+            if exit_at_end and batch.messages.at_end >= source.partitions() and jobs.is_idle:
                 stop.event.set()
         observer.finished()
     finally:
         stop.event.set()
         reader.abandon()
+        jobs.stop()
+
+
+def run_job(job_id: int, *, observer: Observer, stop: Stop, inbox: Inbox, jobs: JobRunner) -> None:
+    """The main loop without a live stream: until the job has ended, or `stop` is asked; then it goes on at a later start.
+
+    Jobs that were asked for before it come first. Raises StoreError.
+    """
+    try:
+        while jobs.job(job_id).is_unfinished and not stop.event.is_set():
+            jobs.start_next()
+            _work(inbox, jobs, observer)
+        observer.finished()
+    finally:
+        jobs.stop()
+
+
+def _batches(inbox: Inbox, jobs: JobRunner, observer: Observer) -> Iterator[EventBatch]:
+    """The live stream's decoded batches in order, until the reader has ended; between them, jobs and errands. Raises what ended it."""
+    while True:
+        jobs.start_next()
+        for item in _work(inbox, jobs, observer):
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+
+def _work(inbox: Inbox, jobs: JobRunner, observer: Observer) -> list[Any]:
+    """One round: does what jobs and other threads want, returns what came of the live stream, if anything did."""
+    taken = inbox.take(_TICK)
+    observer.ticked()
+    match taken:
+        case (Lane.LIVE, item):
+            return [item]
+        case (Lane.JOB, (sender, item)):
+            jobs.handle(sender, item)
+        case (Lane.ERRAND, errand):
+            errand()
+    return []
 
 
 @contextmanager
@@ -138,49 +183,21 @@ def signals_handled(stop: Stop) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class _Patience:
-    """Waits for what is away: longer and longer, with jitter, until it is there or the worker is to stop."""
-
-    def __init__(self, stop: Stop, observer: Observer) -> None:
-        self._observer = observer
-        self._retrying = Retrying(
-            retry=retry_if_exception_type(Unavailable),
-            wait=wait_exponential(multiplier=0.5, max=_LONGEST_WAIT) + wait_random(0, 1),
-            stop=stop_when_event_set(stop.event),
-            sleep=sleep_using_event(stop.event),
-            before_sleep=self._tell,
-            reraise=True,
-        )
-
-    def call(self, attempt: Callable[[], Result]) -> Result:
-        """The attempt's result. Raises Unavailable only where the worker is to stop."""
-        result = self._retrying.copy()(attempt)
-        self._observer.reading()
-        return result
-
-    def _tell(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        assert isinstance(error, Unavailable)
-        seconds = state.next_action.sleep if state.next_action else 0.0
-        log.warning("waiting_for_dependency", error=error.message, attempt=state.attempt_number, next_attempt_seconds=round(seconds, 1))
-        self._observer.waiting(error, seconds)
-
-
 class _Reader(threading.Thread):
-    """Takes up the log, then polls and decodes ahead. Hands its end, or the error that ended it, through the same queue.
+    """Takes up the log, then polls and decodes ahead. Hands its end (None), or the error that ended it, through the same inbox.
 
     All that may have to be waited for happens here, so that the main loop comes round and the worker counts as alive meanwhile.
     """
 
-    def __init__(self, pipeline: Pipeline, clock: Clock, observer: Observer, stop: Stop) -> None:
+    def __init__(self, pipeline: Pipeline, inbox: Inbox, clock: Clock, observer: Observer, stop: Stop) -> None:
         super().__init__(name="reader", daemon=True)
         self._pipeline = pipeline
+        self._inbox = inbox
         self._clock = clock
-        self._patience = _Patience(stop, observer)
+        self._patience = Patience(stop.event, observer.waiting, observer.reading)
         self._observer = observer
         self._stop_asked = stop.event
         self._abandoned = threading.Event()
-        self._decoded: queue.Queue[EventBatch | BaseException | None] = queue.Queue(_AHEAD)
 
     def run(self) -> None:
         ended: BaseException | None = None
@@ -205,30 +222,10 @@ class _Reader(threading.Thread):
             self._observer.read("decode", self._clock.tick() - polled)
         return batch
 
-    def batches(self, observer: Observer) -> Iterator[EventBatch]:
-        """The decoded batches in order, until the reader has ended. Raises what ended it."""
-        while True:
-            try:
-                item: Any = self._decoded.get(timeout=0.5)
-            except queue.Empty:
-                observer.ticked()
-                continue
-            observer.ticked()
-            if item is None:
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-
     def abandon(self) -> None:
         """Nobody takes batches any more."""
         self._abandoned.set()
         self.join(timeout=5.0)
 
     def _put(self, item: EventBatch | BaseException | None) -> None:
-        while not self._abandoned.is_set():
-            try:
-                self._decoded.put(item, timeout=0.5)
-            except queue.Full:
-                continue
-            return
+        self._inbox.put(Lane.LIVE, item, lambda: not self._abandoned.is_set())

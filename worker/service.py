@@ -1,31 +1,38 @@
 """A worker put together from its settings: file, log, decoder, pipeline, and what others see of it."""
 
 import gc
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from typing import TypeAlias
 
 import structlog
 
 from worker import __version__
-from worker.committer import StepResult
+from worker.committer import Committer, StepResult
 from worker.config import Settings
 from worker.decode import Decoder, ReportingZone
 from worker.decode.registry import schema_source
 from worker.errors import Unavailable
 from worker.events import EventBatch
+from worker.job_kinds import job_maker
+from worker.jobs.inbox import Inbox
+from worker.jobs.operations import job_operations
+from worker.jobs.runner import JobRunner
 from worker.metrics import Metrics
 from worker.outbox import Outbox
 from worker.pipeline import Pipeline
-from worker.run import SYSTEM_CLOCK, Clock, Observer, Stop, run
+from worker.run import SYSTEM_CLOCK, Clock, Observer, Stop, run, run_job
 from worker.serve.admin import AdminServer
 from worker.serve.http import HttpServer
 from worker.serve.operations import reading_operations
 from worker.serve.query import Limits
-from worker.serve.status import StatusBoard
+from worker.serve.status import Status, StatusBoard, status_of_file
 from worker.source.dlq import DlqProducer
 from worker.source.kafka import KafkaSource
 from worker.source.losses import Acceptances
 from worker.store import Store
+from worker.store.jobs import JobRow
 from worker.telemetry import Telemetry
 
 log = structlog.get_logger()
@@ -33,6 +40,8 @@ log = structlog.get_logger()
 # Messages are small objects without cycles, hundreds of thousands at a time. Every 700 new ones, the default, Python's collector of
 # cycles would look through the young ones, and all at times: as much CPU as fetching them takes.
 _GC_OBJECTS = 500_000
+
+FindJob: TypeAlias = Callable[[JobRunner], int]
 
 
 class _Several(Observer):
@@ -44,6 +53,10 @@ class _Several(Observer):
     def committed(self, batch: EventBatch, result: StepResult, seconds: float) -> None:
         for observer in self._observers:
             observer.committed(batch, result, seconds)
+
+    def merged(self, batch: EventBatch, result: StepResult) -> None:
+        for observer in self._observers:
+            observer.merged(batch, result)
 
     def read(self, stage: str, seconds: float) -> None:
         for observer in self._observers:
@@ -78,25 +91,66 @@ def run_worker(
 ) -> None:
     """Run one worker until `stop` is asked, or with `exit_at_end` until every partition was read to its end. Raises Fatal."""
     with ExitStack() as stack:
-        stack.callback(gc.set_threshold, *gc.get_threshold())
-        gc.set_threshold(_GC_OBJECTS, *gc.get_threshold()[1:])
+        stack.enter_context(_rare_collections())
         source = stack.enter_context(closing(KafkaSource(settings.kafka, accept)))
-        decoder = Decoder(
-            schema_source(settings.registry), ReportingZone(settings.time.reporting_time_zone), settings.time.future_guard, source.topics()
-        )
-        store = stack.enter_context(closing(Store(settings, clock.now())))
-        if store.switched:
-            log.info("tables_switched", tables=store.switched)
+        decoder, store = _decoder(settings), stack.enter_context(closing(_opened(settings, clock)))
         board = StatusBoard(clock.tick)
         metrics = Metrics()
         telemetry = stack.enter_context(closing(Telemetry(metrics, board, store, source, decoder, clock)))
-        if with_servers:
-            stack.enter_context(AdminServer(settings.admin_socket, reading_operations(store.cursor, board, Limits.of(settings.serve))))
-            http = stack.enter_context(HttpServer(settings.serve, metrics.registry, board))
-            log.info("worker_started", version=__version__, file=str(store.path), url=http.url)
         watching: list[Observer] = [telemetry, *observers]
         if settings.kafka.dlq_suffix:
             watching.append(stack.enter_context(closing(Outbox(store, DlqProducer(settings.kafka), clock))))
-        pipeline = Pipeline(source, decoder, store, settings)
-        run(pipeline, source, clock=clock, observer=_Several(watching), stop=stop, exit_at_end=exit_at_end)
+        observer, pipeline, inbox = _Several(watching), Pipeline(source, decoder, store, settings), Inbox()
+        jobs = JobRunner(store, job_maker(settings, pipeline.committer, observer.merged), clock.now, inbox)
+        if with_servers:
+            reading = reading_operations(store.cursor, board.status, Limits.of(settings.serve))
+            stack.enter_context(AdminServer(settings.admin_socket, reading | job_operations(jobs)))
+            http = stack.enter_context(HttpServer(settings.serve, metrics.registry, board))
+            log.info("worker_started", version=__version__, file=str(store.path), url=http.url)
+        run(pipeline, source, clock=clock, observer=observer, stop=stop, inbox=inbox, jobs=jobs, exit_at_end=exit_at_end)
         log.info("worker_stopped", commit_id=pipeline.state.commit_id)
+
+
+def run_one_job(settings: Settings, find: FindJob, stop: Stop, observer: Observer, clock: Clock = SYSTEM_CLOCK) -> JobRow:
+    """Run a job where no worker runs, until it has ended or `stop` is asked; status, queries and cancelling go through the admin socket.
+
+    `find` adds the job, or finds the one to go on with. Returns it as it then stands. Raises StoreError, ConfigError.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_rare_collections())
+        store = stack.enter_context(closing(_opened(settings, clock)))
+        inbox, committer = Inbox(), Committer(store, settings)
+        jobs = JobRunner(store, job_maker(settings, committer, observer.merged), clock.now, inbox)
+        reading = reading_operations(store.cursor, partial(_file_status, store), Limits.of(settings.serve))
+        stack.enter_context(AdminServer(settings.admin_socket, reading | job_operations(jobs)))
+        job_id = find(jobs)
+        run_job(job_id, observer=observer, stop=stop, inbox=inbox, jobs=jobs)
+        return jobs.job(job_id)
+
+
+def _file_status(store: Store) -> Status:
+    """What can be told where no live stream is read."""
+    with closing(store.cursor()) as cursor:
+        return status_of_file(cursor, store.path)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(_GC_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _decoder(settings: Settings) -> Decoder:
+    zone = ReportingZone(settings.time.reporting_time_zone)
+    return Decoder(schema_source(settings.registry), zone, settings.time.future_guard, settings.kafka.topics)
+
+
+def _opened(settings: Settings, clock: Clock) -> Store:
+    store = Store(settings, clock.now())
+    if store.switched:
+        log.info("tables_switched", tables=store.switched)
+    return store

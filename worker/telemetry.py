@@ -75,6 +75,11 @@ class Telemetry(Observer):
         if self._clock.tick() >= self._next_snapshot_at:
             self._publish()
 
+    def merged(self, batch: EventBatch, result: StepResult) -> None:
+        seconds = sum(wall for wall, _ in result.seconds.values())
+        self._count(batch, result, seconds)
+        self._tell(batch, result, seconds)
+
     def close(self) -> None:
         """The last word: the worker has stopped."""
         self._set_state(SourceState.STOPPED)

@@ -81,7 +81,7 @@ def worker(file: Path) -> Iterator[StatusBoard]:
     board = StatusBoard()
     settings = Settings(store=StoreSettings(path=file))
     with closing(open_database(settings, NOW)) as connection:
-        operations = reading_operations(connection.cursor, board, Limits.of(Serve()))
+        operations = reading_operations(connection.cursor, board.status, Limits.of(Serve()))
         with AdminServer(settings.admin_socket, operations):
             yield board
 

@@ -5,9 +5,13 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from worker.errors import Unavailable
+from worker.jobs.inbox import Inbox
+from worker.jobs.runner import JobRunner, Maker
 from worker.pipeline import Pipeline
 from worker.run import Clock, Observer, Stop, run
 from worker.source import Source
+from worker.store import Store
+from worker.store.jobs import JobRow
 
 CLOCK = Clock(lambda: datetime(2026, 3, 5, tzinfo=UTC), time.monotonic)
 
@@ -17,6 +21,13 @@ class Away:
 
     def start(self, tick: float) -> None:
         raise Unavailable(f"the broker is away at {tick}", "It is waited for.")
+
+
+class NoJobs:
+    """A store that was never asked for a job."""
+
+    def jobs(self) -> list[JobRow]:
+        return []
 
 
 class Watcher(Observer):
@@ -42,6 +53,8 @@ class Watcher(Observer):
 def test_the_loop_ticks_while_the_broker_is_waited_for_at_the_start() -> None:
     stop = Stop()
     watcher = Watcher(stop)
-    run(cast(Pipeline, Away()), cast(Source, None), clock=CLOCK, observer=watcher, stop=stop)
+    inbox = Inbox()
+    jobs = JobRunner(cast(Store, NoJobs()), cast(Maker, None), CLOCK.now, inbox)
+    run(cast(Pipeline, Away()), cast(Source, None), clock=CLOCK, observer=watcher, stop=stop, inbox=inbox, jobs=jobs)
     assert watcher.ticks >= 1
     assert watcher.waits >= 1

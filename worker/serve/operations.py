@@ -9,11 +9,15 @@ import pyarrow as pa
 
 from worker.serve.admin import Operation
 from worker.serve.query import Limits, run_query, run_report
-from worker.serve.status import StatusProvider
+from worker.serve.snapshot import Snapshot, Wanted, take_snapshot
+from worker.serve.status import Status
 
 
-def reading_operations(cursor: Callable[[], duckdb.DuckDBPyConnection], provider: StatusProvider, limits: Limits) -> dict[str, Operation]:
-    """`query` (arguments: sql) and `report` (name, parameters) answer with rows, `status` with a Status as JSON.
+def reading_operations(
+    cursor: Callable[[], duckdb.DuckDBPyConnection], status: Callable[[], Status], limits: Limits
+) -> dict[str, Operation]:
+    """`query` (arguments: sql) and `report` (name, parameters) answer with rows, `status` with a Status as JSON, `tables` (snapshot.Wanted)
+    with a snapshot.
 
     `cursor` makes a cursor of the open file.
     """
@@ -26,7 +30,10 @@ def reading_operations(cursor: Callable[[], duckdb.DuckDBPyConnection], provider
         with closing(cursor()) as connection:
             return run_report(connection, str(arguments["name"]), arguments["parameters"], limits)
 
-    def status(_arguments: Mapping[str, Any]) -> Any:
-        return provider.status().as_json()
+    def snapshot(_arguments: Mapping[str, Any]) -> Any:
+        return status().as_json()
 
-    return {"query": query, "report": report, "status": status}
+    def tables(arguments: Mapping[str, Any]) -> Snapshot:
+        return take_snapshot(cursor(), Wanted.of(arguments))
+
+    return {"query": query, "report": report, "status": snapshot, "tables": tables}
