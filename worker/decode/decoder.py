@@ -9,16 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from worker.decode import columns
+from worker.decode.accept import Origins, events_of
 from worker.decode.calendar import EARLIEST, ReportingZone, micros
 from worker.decode.cursor import Buffer, Ints
-from worker.decode.derive import derived
 from worker.decode.framing import Bodies, headers_of, unframe
-from worker.decode.readings import READER_ARROW, Reading, Readings
+from worker.decode.readings import Reading, Readings, in_order
 from worker.decode.reasons import Reason
 from worker.decode.schemas import NoSchema, SchemaSource
-from worker.decode.validate import faults
-from worker.decode.walk import Malformed
-from worker.events import EVENT_SCHEMAS, TOMBSTONES, EventBatch, Message, MessageBatch, Rejected, Stream
+from worker.events import TOMBSTONES, EventBatch, Message, MessageBatch, Rejected, Stream
 
 MAX_ROWS = 16_384  # messages decoded at once: their columns stay in the processor's cache
 MAX_BYTES = 1 << 28  # of these; Arrow's positions are 32 bits wide
@@ -141,42 +139,26 @@ class _Stream:
             else:
                 read += self._read(reading, frames.buffer, bodies, some.seq)
         if read:
-            self._accept(some, *_in_order(read))
+            self._accept(some, *in_order(read))
 
     def _read(self, reading: Reading, buffer: Buffer, bodies: Bodies, seq: Ints) -> Iterator[tuple[Ints, pa.RecordBatch]]:
-        """Messages of one writer schema as the reader's columns, with their rows: all at once, then one by one what that can't do."""
-        left = np.arange(len(bodies.rows))
-        if reading.plan is not None:
-            events, ok = columns.read(reading.plan, buffer, bodies.start, bodies.end)
-            left = np.flatnonzero(~ok)
-            self.stats.rows_columnar += len(ok) - len(left)
-            yield (bodies.rows[ok], events.filter(pa.array(ok))) if len(left) else (bodies.rows, events)
-        self.stats.rows_fastavro += len(left)
-        records, rows = [], []
-        for place in left:
-            try:
-                records.append(reading.rereader.read(buffer.raw[bodies.start[place] : bodies.end[place]]))
-                rows.append(bodies.rows[place])
-            except Malformed as error:
-                self._reject(seq[bodies.rows[place]], Reason.MALFORMED, str(error))
-        if records:
-            yield np.array(rows), pa.RecordBatch.from_pylist(records, READER_ARROW[self._stream])
+        """Messages of one writer schema as the reader's columns, with their rows."""
+        read = reading.read(buffer, bodies.start, bodies.end)
+        self.stats.rows_columnar += len(bodies.rows) - read.by_fastavro
+        self.stats.rows_fastavro += read.by_fastavro
+        for place, detail in read.broken:
+            self._reject(seq[bodies.rows[place]], Reason.MALFORMED, detail)
+        if len(read.places):
+            yield bodies.rows[read.places], read.columns
 
     def _accept(self, some: _Some, rows: Ints, read: pa.RecordBatch) -> None:
         """What is within the limits becomes events, with the columns that follow from the others and where they came from."""
         n, seq = len(some.messages), some.seq[rows]
         partitions = np.fromiter([message.partition() for message in some.messages], np.int32, n)
         offsets = np.fromiter([message.offset() for message in some.messages], np.int64, n)
-        arrays = derived(self._stream, read, self._zone)
-        arrays |= {"seq": pa.array(seq), "partition": pa.array(partitions[rows]), "offset": pa.array(offsets[rows])}
-        schema = EVENT_SCHEMAS[self._stream]
-        events = pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
-        if broken := faults(self._stream, arrays, self._latest):
-            is_whole = np.ones(len(rows), np.bool_)
-            is_whole[[fault.row for fault in broken]] = False
-            events = events.filter(pa.array(is_whole))
-            for fault in broken:
-                self._reject(seq[fault.row], fault.reason, fault.detail)
+        events, broken = events_of(self._stream, read, Origins(seq, partitions[rows], offsets[rows]), self._zone, self._latest)
+        for fault in broken:
+            self._reject(seq[fault.row], fault.reason, fault.detail)
         if len(events):
             self.events.append(events)
 
@@ -216,12 +198,3 @@ def _slices(sizes: Ints) -> Iterator[slice]:
     while first < len(sizes):
         fitting = int(np.searchsorted(np.cumsum(sizes[first:]), MAX_BYTES, side="right"))
         yield slice(first, first := first + max(fitting, 1))
-
-
-def _in_order(read: Sequence[tuple[Ints, pa.RecordBatch]]) -> tuple[Ints, pa.RecordBatch]:
-    """The parts as one, its rows ascending."""
-    if len(read) == 1:
-        return read[0]
-    rows = np.concatenate([rows for rows, _ in read])
-    order = np.argsort(rows)
-    return rows[order], pa.concat_batches([events for _, events in read]).take(pa.array(order))
