@@ -56,6 +56,12 @@ class SourceError(Fatal):
     exit_code = ExitCode.SOURCE
 
 
+class ArchiveError(Fatal):
+    """A file of an archive is damaged, has other columns than its stream, or is not what the job began with."""
+
+    exit_code = ExitCode.SOURCE
+
+
 class StoreError(Fatal):
     """The DuckDB file can't be opened, read or written."""
 

@@ -1,6 +1,6 @@
 """What flows: messages (bytes at topic, partition, offset), events (decoded, valid, columnar), rejected messages, positions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeAlias
@@ -121,6 +121,45 @@ class KeptMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class FileRow:
+    """A row of a file, in place of a message. `number` and `place` are -1 where the file doesn't prove its partition and offset.
+
+    `row` counts from 0, as DuckDB's file_row_number does. The value is the row as JSON, made when it is asked for: most never are.
+    """
+
+    topic_name: str
+    number: int
+    place: int
+    file: str
+    row: int
+    as_json: Callable[[], bytes]
+
+    def topic(self) -> str:
+        return self.topic_name
+
+    def partition(self) -> int:
+        return self.number
+
+    def offset(self) -> int:
+        return self.place
+
+    def key(self) -> None:
+        return None
+
+    def value(self) -> bytes:
+        return self.as_json()
+
+    def headers(self) -> None:
+        return None
+
+    def set_headers(self, headers: list[tuple[str, bytes | None]]) -> None:
+        """A row has no headers."""
+
+    def timestamp(self) -> tuple[int, int]:
+        return 0, -1
+
+
+@dataclass(frozen=True, slots=True)
 class MessageBatch:
     """What one poll of a source brought, in order of arrival within each stream.
 
@@ -144,7 +183,7 @@ class Rejected:
     """A message that could not become an event, with all that is needed to look at it, mend it and replay it.
 
     `reason` is a short label from a closed set (a metric's label), `detail` the exact error. Where the message came from a file,
-    `file` and `row` are set, and partition and offset are -1.
+    `file` and `row` are set, the value is the row as JSON, and partition and offset are -1 unless the file proves them.
     """
 
     stream: Stream
