@@ -6,7 +6,7 @@ docs/configuration.md from the declarations.
 
 from worker.config.loading import Loaded, Row, load, read
 from worker.config.settings import Batch, Kafka, Log, Registry, Retention, Section, Serve, Settings, Store, Time
-from worker.config.units import duration_text, parse_duration
+from worker.config.units import duration_text, parse_duration, size_bytes
 
 __all__ = [
     "Batch",
@@ -25,4 +25,5 @@ __all__ = [
     "load",
     "parse_duration",
     "read",
+    "size_bytes",
 ]

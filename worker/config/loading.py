@@ -181,9 +181,22 @@ def _leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[_Entry | str]:
+    ignored = {_CONFIG_VARIABLE, *ignored_variables(environment)}
     for name, value in sorted(environment.items()):
-        if name.startswith(_PREFIX) and name != _CONFIG_VARIABLE and not _FOREIGN.fullmatch(name) and not _SERVICE_URL.match(value):
+        if name.startswith(_PREFIX) and name not in ignored:
             yield _entry(_key_of_variable(name), value, SettingOrigin.ENVIRONMENT, name)
+
+
+def ignored_variables(environment: Mapping[str, str]) -> list[str]:
+    """Variables that look like settings and are taken for somebody else's, by their names or values."""
+    return sorted(
+        name for name, value in environment.items() if name.startswith(_PREFIX) and (_FOREIGN.fullmatch(name) or _SERVICE_URL.match(value))
+    )
+
+
+def setting_of_variable(name: str) -> str | None:
+    """The declared setting that a variable's name says, if there is one."""
+    return _field_of(_key_of_variable(name))
 
 
 def _key_of_variable(name: str) -> str:

@@ -63,6 +63,23 @@ def _positive(duration: timedelta) -> timedelta:
     return duration
 
 
+_BYTES = {"K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def size_bytes(text: str, whole: int = 0) -> int:
+    """The bytes of a size: KB, MB, .. are powers of 1,000, KiB, MiB, .. of 1,024, as DuckDB has it; a share is one of `whole`.
+
+    Raises ValueError.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a size")
+    number, unit = float(match[1]), match[2].upper()
+    if unit == "%":
+        return round(number / 100 * whole)
+    return round(number * (1024 if "I" in unit else 1000) ** _BYTES[unit[0]])
+
+
 def _size(text: str) -> str:
     match = _SIZE.fullmatch(text.strip())
     if not match or float(match[1]) == 0:
