@@ -67,8 +67,8 @@ def test_what_lies_past_the_position_is_left_to_the_live_stream_and_told(log: Fa
     clamped = plan(log, topics=("orders",), first=50, end=95)
     assert clamped.left() == {O0: (50, 90)}
     assert notes(clamped) == {
-        O0: "ends at the position and not at 95: the live stream reads on from there",
-        O1: "ends at the position and not at 95: the live stream reads on from there; empty: from 50 on there is nothing before 40",
+        O0: "not to 95: from the position on the live stream reads",
+        O1: "empty: from the position, 40, on the live stream reads",
     }
 
 
@@ -82,7 +82,7 @@ def test_where_there_is_no_later_message_until_means_the_position_and_since_mean
     assert plan(log, until=NOON + timedelta(days=1)).left() == {O0: (0, 90), O1: (0, 40), T0: (0, 70)}
     nothing = plan(log, topics=("orders",), partitions=(1,), since=NOON + timedelta(days=1))
     assert nothing.total == 0
-    assert notes(nothing) == {O1: "empty: from 40 on there is nothing before 40"}
+    assert notes(nothing) == {O1: "empty: from the position, 40, on the live stream reads"}
 
 
 def test_a_time_at_which_the_log_has_been_deleted_is_told(log: FakeLog) -> None:
@@ -92,11 +92,17 @@ def test_a_time_at_which_the_log_has_been_deleted_is_told(log: FakeLog) -> None:
     assert notes(asked) == {O0: "the log starts here: what was deleted may have been of that time too"}
 
 
+def test_a_time_of_which_a_partition_has_nothing_is_an_empty_range(log: FakeLog) -> None:
+    log.put([Produced("orders", b"", partition_number=1, timestamp_ms=int(NOON.timestamp() + 3600) * 1000)])
+    asked = plan(log, POSITION | {O1: NextOffset(41)}, since=NOON + timedelta(seconds=60), until=NOON + timedelta(seconds=65))
+    assert asked.left() == {O0: (60, 65), T0: (60, 65)}
+    assert notes(asked) == {O1: "empty: from 40 on there is nothing before 40"}
+
+
 def test_a_partition_that_the_live_stream_has_not_read_yet_is_its_own_to_read(log: FakeLog) -> None:
     asked = plan(log, {O0: NextOffset(90)})
     assert asked.left() == {O0: (0, 90)}
     assert notes(asked) == dict.fromkeys((O1, T0), "empty: the live stream has not read this partition yet")
-    assert plan_replay(ReplayRequest(), FakeBroker(log), {}, None, TOPICS.values()).total == 0
 
 
 def test_all_faults_of_a_request_are_told_at_once(log: FakeLog) -> None:

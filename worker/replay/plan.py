@@ -124,10 +124,10 @@ def moment(text: str) -> datetime:
     return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
 
 
-def plan_replay(request: ReplayRequest, log: Log, position: Position, identity: Identity | None, configured: Collection[str]) -> ReplayPlan:
+def plan_replay(request: ReplayRequest, log: Log, position: Position, identity: Identity, configured: Collection[str]) -> ReplayPlan:
     """What `request` means in the log as it is now.
 
-    `position` and `identity` are the stored ones (None: nothing was committed yet): what lies past the position is the live stream's.
+    `position` and `identity` are the stored ones: what lies past the position is the live stream's. `configured`: the topics that are read.
     Raises ConfigError with all faults of the request, SourceError where the log is another one or has not all that was asked for,
     Unavailable.
     """
@@ -135,7 +135,7 @@ def plan_replay(request: ReplayRequest, log: Log, position: Position, identity: 
         raise ConfigError("\n".join(faults))
     told = log.topics(request.topics or sorted(configured), QUESTION_SECONDS)
     now = Identity(log.cluster_id(QUESTION_SECONDS), {topic: each.id for topic, each in told.items()})
-    check_identity(identity or now, now)
+    check_identity(identity, now)
     partitions = _partitions(request, told)
     bounds = log.bounds(partitions, QUESTION_SECONDS)
     firsts, ends = _firsts(request, log, bounds), _ends(request, log, partitions)
@@ -179,16 +179,17 @@ def _note(request: ReplayRequest, first: int, bound: Bounds) -> str:
 
 
 def _planned(partition: Partition, first: int, end: int | None, next_offset: int | None, note: str) -> PlannedRange:
-    """The range without what is the live stream's: all from the position on."""
+    """The range without what is the live stream's to read: all from the position on."""
     if next_offset is None:
         return PlannedRange(partition, Range(first, first), "empty: the live stream has not read this partition yet")
-    notes = [note] if note else []
-    if end is not None and end > next_offset:
-        notes.append(f"ends at the position and not at {end:,}: the live stream reads on from there")
     limit = next_offset if end is None else min(end, next_offset)
-    if first >= limit:
-        notes.append(f"empty: from {first:,} on there is nothing before {limit:,}")
-    return PlannedRange(partition, Range(first, max(first, limit)), "; ".join(notes))
+    if first >= next_offset:
+        note = f"empty: from the position, {next_offset:,}, on the live stream reads"
+    elif first >= limit:
+        note = f"empty: from {first:,} on there is nothing before {limit:,}"
+    elif end is not None and end > next_offset:
+        note = "; ".join(filter(None, [note, f"not to {end:,}: from the position on the live stream reads"]))
+    return PlannedRange(partition, Range(first, max(first, limit)), note)
 
 
 def _millis(at: datetime) -> int:
