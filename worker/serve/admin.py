@@ -1,7 +1,8 @@
 """The admin socket: a Unix socket beside the file, for its owner alone, through which commands reach a running worker.
 
 One request a connection: a line of JSON, {"operation": .., "arguments": {..}}. The answer is a line of JSON, {"result": ..} or
-{"error": {exit_code, message, remedy}}; where {"rows": true} is in it, an Arrow stream follows.
+{"error": {exit_code, message, remedy}}; where {"rows": true} is in it, an Arrow stream follows. A snapshot is more of both: after the
+result, which is its head, a line {"table": ..} and an Arrow stream for each table, and then {"sums": {..}} or an error.
 """
 
 import json
@@ -12,7 +13,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,15 +22,18 @@ import structlog
 
 from worker.errors import ConfigError, ExitCode, StoreError, TidemarkError, Unavailable
 from worker.log import redacted
+from worker.serve.snapshot import Head, Snapshot, Wanted, summed
+from worker.store.backup import TableRows, TableSum
 
 log = structlog.get_logger(__name__)
 
-# What an operation does with its arguments; rows or anything that JSON has. It runs in the connection's thread.
+# What an operation does with its arguments; rows, a snapshot, or anything that JSON has. It runs in the connection's thread.
 Operation: TypeAlias = Callable[[Mapping[str, Any]], Any]
 
 _MAX_REQUEST_BYTES = 1024 * 1024
 _MAX_CONNECTIONS = 8
 _CLIENT_SECONDS = 30.0  # how long a client may keep the server waiting
+_PIECE_SECONDS = 600.0  # how long a client waits for the next piece of a snapshot
 _MAX_ADDRESS_BYTES = 103  # macOS has 104 with the closing zero, Linux 108
 
 
@@ -73,20 +77,46 @@ def ask(path: Path, operation: str, arguments: Mapping[str, Any] | None = None, 
 
     Raises NoWorker: nobody listens there. Unavailable: no answer within `seconds`. What the operation raised is raised here, by exit code.
     """
-    request = json.dumps({"operation": operation, "arguments": arguments or {}}).encode() + b"\n"
+    with (
+        _trouble_told(path, seconds),
+        socket.socket(socket.AF_UNIX) as connection,
+        _asked(connection, path, operation, arguments or {}, seconds) as answer,
+    ):
+        line = _read_line(answer, path)
+        return pa.ipc.open_stream(answer).read_all() if line.get("rows") else line["result"]
+
+
+def ask_snapshot(path: Path, wanted: Wanted) -> Snapshot:
+    """A snapshot by the worker that listens at `path`. Raises as `ask` does, the errors of reading also while its tables are read."""
+    with ExitStack() as stack:
+        connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+        with _trouble_told(path, _PIECE_SECONDS):
+            answer = stack.enter_context(_asked(connection, path, "tables", wanted.model_dump(mode="json"), _PIECE_SECONDS))
+            head = Head.model_validate(_read_line(answer, path)["result"])
+        sums: dict[str, TableSum] = {}
+        return Snapshot(head, _received(answer, path, sums), sums, stack.pop_all().close)
+
+
+def _asked(connection: socket.socket, path: Path, operation: str, arguments: Mapping[str, Any], seconds: float) -> Any:
+    """The file from which the answer can be read."""
+    connection.settimeout(seconds)
+    _connect(connection, path)
+    connection.sendall(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
+    return connection.makefile("rb")
+
+
+@contextmanager
+def _trouble_told(path: Path, seconds: float) -> Iterator[None]:
     try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(seconds)
-            _connect(connection, path)
-            connection.sendall(request)
-            with connection.makefile("rb") as answer:
-                return _read_answer(answer, path)
+        yield
     except PermissionError:
         raise StoreError(f"{path}: only the user who runs the worker may ask it", "Run the command as that user.") from None
     except TimeoutError:
         raise Unavailable(f"{path}: the worker did not answer within {seconds:g} s", "Look at its log.") from None
     except OSError as error:
         raise Unavailable(f"{path}: the worker hung up: {error.strerror}", "Look at its log.") from None
+    except pa.ArrowInvalid:
+        raise Unavailable(f"{path}: the worker hung up in the middle of its answer", "Look at its log.") from None
 
 
 def _connect(connection: socket.socket, path: Path) -> None:
@@ -97,12 +127,13 @@ def _connect(connection: socket.socket, path: Path) -> None:
         raise NoWorker(f"{path}: no worker answers there: {error.strerror}", "Start it: tidemark run") from None
 
 
-def _read_answer(answer: Any, path: Path) -> Any:
+def _read_line(answer: Any, path: Path) -> Mapping[str, Any]:
+    """The next line of the answer. Raises the error that it tells."""
     line = answer.readline()
     if not line.endswith(b"\n"):
         raise Unavailable(f"{path}: the worker hung up", "Look at its log.")
     try:
-        head = json.loads(line)
+        head: dict[str, Any] = json.loads(line)
     except ValueError:
         raise StoreError(f"{path}: what answers there is no tidemark worker", "Set serve.admin_socket as the worker has it.") from None
     if error := head.get("error"):
@@ -110,12 +141,22 @@ def _read_answer(answer: Any, path: Path) -> Any:
         raised = kind(error["message"], error["remedy"])
         raised.exit_code = ExitCode(error["exit_code"])
         raise raised
-    if not head.get("rows"):
-        return head["result"]
-    try:
-        return pa.ipc.open_stream(answer).read_all()
-    except pa.ArrowInvalid:
-        raise Unavailable(f"{path}: the worker hung up in the middle of its answer", "Look at its log.") from None
+    return head
+
+
+def _received(answer: Any, path: Path, sums: dict[str, TableSum]) -> Iterator[TableRows]:
+    """The tables that follow a snapshot's head; at the end, what came is compared with what was sent."""
+    with _trouble_told(path, _PIECE_SECONDS):
+        while table := (line := _read_line(answer, path)).get("table"):
+            reader = pa.ipc.open_stream(answer)
+            yield TableRows(table, reader.schema, summed(table, _pieces(reader, path), sums))
+    if line["sums"] != {name: sum_.model_dump() for name, sum_ in sums.items()}:
+        raise Unavailable(f"{path}: what came is not what the worker sent", "Try again.")
+
+
+def _pieces(reader: pa.RecordBatchReader, path: Path) -> Iterator[pa.RecordBatch]:
+    with _trouble_told(path, _PIECE_SECONDS):
+        yield from reader
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -185,12 +226,29 @@ class _Handler(socketserver.StreamRequestHandler):
         return operation, arguments
 
     def _send(self, result: Any) -> None:
+        if isinstance(result, Snapshot):
+            self._send_snapshot(result)
+            return
         if not isinstance(result, pa.Table):
             self._write_line({"result": result})
             return
         self._write_line({"rows": True})
         with pa.ipc.new_stream(self.wfile, result.schema) as writer:
             writer.write_table(result)
+
+    def _send_snapshot(self, snapshot: Snapshot) -> None:
+        with closing(snapshot):
+            self._write_line({"result": snapshot.head.model_dump(mode="json")})
+            try:
+                for table in snapshot.tables:
+                    self._write_line({"table": table.name})
+                    with pa.ipc.new_stream(self.wfile, table.schema) as writer:
+                        for batch in table.batches:
+                            writer.write_batch(batch)
+            except TidemarkError as error:
+                self._fail(error)
+            else:
+                self._write_line({"sums": {name: sum_.model_dump() for name, sum_ in snapshot.sums.items()}})
 
     def _fail(self, error: TidemarkError) -> None:
         self._write_line({"error": {"exit_code": error.exit_code, "message": error.message, "remedy": error.remedy}})

@@ -1,0 +1,240 @@
+"""All rows of many tables as of one commit, in pieces: what backup and export are made of.
+
+They are read in one read-only transaction on a cursor of its own, beside the worker or from the closed file. While it is open the worker
+commits on, but can't move its write-ahead log into the file.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from worker import __version__
+from worker.errors import ConfigError, StoreError
+from worker.serve import pseudonyms
+from worker.store.backup import ROW_HASH, Definitions, TableRows, TableSum, columns, definitions
+
+_ROWS_AT_ONCE = 250_000  # sorted by day in one go, unless one day has more: what bounds the memory
+_PIECE_ROWS = 100_000
+
+
+class Types(StrEnum):
+    """How values are handed over. STORED: as the file has them. PORTABLE: as other programs read them; touchpoints have their event_id
+    alone. FLAT: portable, and what is nested is JSON in text.
+    """
+
+    STORED = "stored"
+    PORTABLE = "portable"
+    FLAT = "flat"
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Wanted(_Data):
+    """What a snapshot is to hold. `tables`: names of tables and views, None: all tables; of those that have a `day`, the rows from `first`
+    to `last`. `key`: of pseudonyms, in hexadecimal (see `pseudonyms`); None: ids as they are.
+    """
+
+    tables: tuple[str, ...] | None = None
+    first: date | None = None
+    last: date | None = None
+    types: Types = Types.STORED
+    key: str | None = Field(None, repr=False)
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> "Wanted":
+        """Raises ConfigError."""
+        try:
+            return cls.model_validate(arguments)
+        except ValidationError as error:
+            raise ConfigError(f"no such snapshot: {error.errors(include_input=False, include_url=False)}") from None
+
+
+class DayState(_Data):
+    """One row of day_state."""
+
+    day: date
+    is_open: bool
+    is_sealed: bool
+    revision: int | None
+
+
+class Head(_Data):
+    """What a snapshot is a snapshot of. Moments are UTC."""
+
+    tidemark_version: str
+    duckdb_version: str
+    reporting_time_zone: str
+    reporting_currency: str
+    commit_id: int
+    committed_at: datetime | None
+    watermark: datetime | None
+    closed_before: date | None
+    sealed_before: date | None
+    days: list[DayState]
+    definitions: Definitions
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Tables to be read once, in order, each to its end; then `sums` has its rows. `close` ends the transaction."""
+
+    head: Head
+    tables: Iterator[TableRows]
+    sums: dict[str, TableSum]
+    close: Callable[[], None]
+
+
+def take_snapshot(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Snapshot:
+    """Of the file as last committed. The connection is the snapshot's own from here on, closed with it.
+
+    Raises ConfigError where there is no such table, StoreError where the file can't be read; the latter also while tables are read.
+    """
+    try:
+        connection.execute("begin transaction read only")
+        head = _head(connection, wanted)
+        stored = columns(connection)
+        names = wanted.tables if wanted.tables is not None else _all_tables(connection)
+        if missing := [name for name in names if name not in stored]:
+            raise ConfigError(f"there is no table {', '.join(missing)}", "tidemark query 'show tables' lists them.")
+        sums: dict[str, TableSum] = {}
+        tables = (_rows(connection, name, stored[name], wanted, sums) for name in names)
+        return Snapshot(head, tables, sums, connection.close)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def summed(table: str, batches: Iterator[pa.RecordBatch], sums: dict[str, TableSum]) -> Iterator[pa.RecordBatch]:
+    """The same batches; at their end the sum of their rows stands in `sums`."""
+    rows = hashes = 0
+    for batch in batches:
+        rows += batch.num_rows
+        hashes += int(batch.column(ROW_HASH).to_numpy().sum())  # of unsigned 64-bit numbers: it wraps around, as the sum does
+        yield batch
+    sums[table] = TableSum.of(rows, hashes)
+
+
+def _head(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Head:
+    settings = dict(connection.execute("select name, value from file_setting").fetchall())
+    progress = connection.execute("select commit_id, committed_at, watermark, closed_before, sealed_before from progress").fetchone()
+    assert progress is not None
+    commit_id, committed_at, watermark, closed_before, sealed_before = progress
+    days = connection.execute(
+        "select day, is_open, is_sealed, revision from day_state where day between $first and $last order by day",
+        {"first": wanted.first or date.min, "last": wanted.last or date.max},
+    ).fetchall()
+    return Head(
+        tidemark_version=__version__,
+        duckdb_version=duckdb.__version__,
+        reporting_time_zone=settings["reporting_time_zone"],
+        reporting_currency=settings["reporting_currency"],
+        commit_id=commit_id,
+        committed_at=committed_at and committed_at.replace(tzinfo=UTC),
+        watermark=watermark and watermark.replace(tzinfo=UTC),
+        closed_before=closed_before,
+        sealed_before=sealed_before,
+        days=[DayState(day=day, is_open=is_open, is_sealed=sealed, revision=revision) for day, is_open, sealed, revision in days],
+        definitions=definitions(connection),
+    )
+
+
+def _all_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    found = connection.execute("select table_name from duckdb_tables() where not internal and not temporary order by table_name")
+    return [name for (name,) in found.fetchall()]
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, table: str, stored: Mapping[str, str], wanted: Wanted, sums: dict[str, TableSum]
+) -> TableRows:
+    has_day = stored.get("day") == "DATE"
+    select = _select(table, stored, wanted)
+    key = {"key": bytes.fromhex(wanted.key)} if wanted.key else {}
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        if wanted.key and table in pseudonyms.EMPTIED:
+            return
+        for low, high in _pieces(connection, table, wanted) if has_day else [(None, None)]:
+            where = "" if low is None else "where day = $low" if low == high else "where day between $low and $high order by day"
+            yield from _read(connection, f"{select} {where}", {"low": low, "high": high, **key})
+
+    with _told(table):
+        schema = _reader(connection, f"{select} limit 0", key).schema
+    return TableRows(table, schema, summed(table, _each_told(table, batches()), sums))
+
+
+def _select(table: str, stored: Mapping[str, str], wanted: Wanted) -> str:
+    """The table's columns as they are wanted, by way of a row `t`, whose hash comes last."""
+    expressions = {name: _expression(table, name, kind, wanted) for name, kind in stored.items()}
+    if wanted.types is not Types.STORED and {"event_uuid", "event_text"} <= stored.keys():
+        del expressions["event_uuid"], expressions["event_text"]
+        expressions["event_id"] = "event_id"
+    listed = ", ".join(f'{expression} as "{name}"' for name, expression in expressions.items())
+    return f'select *, hash(t) as {ROW_HASH} from (select {listed} from "{table}") as t'
+
+
+def _expression(table: str, column: str, kind: str, wanted: Wanted) -> str:
+    if wanted.key and (pseudonym := pseudonyms.expression(table, column)):
+        return pseudonym
+    quoted = f'"{column}"'
+    if wanted.types is Types.STORED:
+        return quoted
+    if kind == "HUGEINT":
+        return f"cast({quoted} as decimal(38, 0))"
+    if kind == "UUID":
+        return f"cast({quoted} as varchar)"
+    is_nested = kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))
+    return f"cast(to_json({quoted}) as varchar)" if is_nested and wanted.types is Types.FLAT else quoted
+
+
+def _pieces(connection: duckdb.DuckDBPyConnection, table: str, wanted: Wanted) -> Iterator[tuple[date, date]]:
+    """Ranges of days, ascending, that together are all that are wanted; each of one day, or of few enough rows."""
+    counts = connection.execute(
+        f'select day, count(*) from "{table}" where day between $first and $last group by day order by day',
+        {"first": wanted.first or date.min, "last": wanted.last or date.max},
+    ).fetchall()
+    piece: list[date] = []
+    rows = 0
+    for day, count in counts:
+        if piece and rows + count > _ROWS_AT_ONCE:
+            yield piece[0], piece[-1]
+            piece, rows = [], 0
+        piece.append(day)
+        rows += count
+    if piece:
+        yield piece[0], piece[-1]
+
+
+def _read(connection: duckdb.DuckDBPyConnection, select: str, parameters: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
+    with _reader(connection, select, parameters) as reader:
+        yield from reader
+
+
+def _reader(connection: duckdb.DuckDBPyConnection, select: str, parameters: Mapping[str, Any]) -> pa.RecordBatchReader:
+    """Bound to those of the parameters that it names. In pieces: other ways to Arrow build the result whole."""
+    (statement,) = duckdb.extract_statements(select)
+    named = {name: parameters[name] for name in statement.named_parameters}
+    return connection.sql(statement, params=named or None).to_arrow_reader(_PIECE_ROWS)
+
+
+def _each_told(table: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    with _told(table):
+        yield from batches
+
+
+@contextmanager
+def _told(table: str) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.ConversionException as error:
+        raise StoreError(f"table {table} can't be exported: {error}", "A sum does not fit into 38 digits: run tidemark verify.") from error
+    except (duckdb.Error, pa.ArrowInvalid, OSError) as error:
+        raise StoreError(f"table {table} can't be read: {error}", "A damaged file is restored from a backup: tidemark restore.") from error
