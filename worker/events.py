@@ -183,7 +183,8 @@ class Rejected:
     """A message that could not become an event, with all that is needed to look at it, mend it and replay it.
 
     `reason` is a short label from a closed set (a metric's label), `detail` the exact error. Where the message came from a file,
-    `file` and `row` are set, the value is the row as JSON, and partition and offset are -1 unless the file proves them.
+    `file` and `row` are set, the value is the row as JSON, and partition and offset are -1 unless the file proves them. One that was
+    kept before, and is rejected again, has its id there.
     """
 
     stream: Stream
@@ -199,6 +200,7 @@ class Rejected:
     timestamp_ms: int | None = None
     file: str | None = None
     row: int | None = None
+    kept_id: int | None = None
 
 
 _STRING = pa.string()

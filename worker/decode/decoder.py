@@ -16,7 +16,7 @@ from worker.decode.framing import Bodies, headers_of, unframe
 from worker.decode.readings import Reading, Readings, in_order
 from worker.decode.reasons import Reason
 from worker.decode.schemas import NoSchema, SchemaSource
-from worker.events import TOMBSTONES, EventBatch, Message, MessageBatch, Rejected, Stream
+from worker.events import TOMBSTONES, EventBatch, KeptMessage, Message, MessageBatch, Rejected, Stream
 
 MAX_ROWS = 16_384  # messages decoded at once: their columns stay in the processor's cache
 MAX_BYTES = 1 << 28  # of these; Arrow's positions are 32 bits wide
@@ -77,6 +77,7 @@ class Decoder:
             key=message.key(),
             headers=headers_of([message])[0] or (),
             timestamp_ms=timestamp if kind else None,
+            kept_id=message.id if isinstance(message, KeptMessage) else None,
         )
 
 
