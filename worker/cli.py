@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from worker import __version__
-from worker.commands import Sources, config, demo, query, run, status, verify
+from worker.commands import Sources, config, demo, jobs, query, replay, run, status, verify
 from worker.errors import ConfigError, ExitCode, TidemarkError
 from worker.log import redacted, redacted_traceback
 
@@ -20,7 +20,9 @@ app = typer.Typer(
     epilog="Exit codes: " + ", ".join(f"{code.value} {code.name.lower()}" for code in ExitCode) + ".",
 )
 app.add_typer(config.app, name="config")
+app.add_typer(jobs.app, name="jobs")
 app.command()(run.run)
+app.command()(replay.replay)
 app.command()(demo.demo)
 app.command()(status.status)
 app.command()(query.query)

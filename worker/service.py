@@ -11,11 +11,9 @@ import structlog
 from worker import __version__
 from worker.committer import Committer, StepResult
 from worker.config import Settings
-from worker.decode import Decoder, ReportingZone
-from worker.decode.registry import schema_source
 from worker.errors import Unavailable
 from worker.events import EventBatch
-from worker.job_kinds import job_maker
+from worker.job_kinds import decoder_of, job_maker
 from worker.jobs.inbox import Inbox
 from worker.jobs.operations import job_operations
 from worker.jobs.runner import JobRunner
@@ -93,7 +91,7 @@ def run_worker(
     with ExitStack() as stack:
         stack.enter_context(_rare_collections())
         source = stack.enter_context(closing(KafkaSource(settings.kafka, accept)))
-        decoder, store = _decoder(settings), stack.enter_context(closing(_opened(settings, clock)))
+        decoder, store = decoder_of(settings), stack.enter_context(closing(_opened(settings, clock)))
         board = StatusBoard(clock.tick)
         metrics = Metrics()
         telemetry = stack.enter_context(closing(Telemetry(metrics, board, store, source, decoder, clock)))
@@ -142,11 +140,6 @@ def _rare_collections() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-def _decoder(settings: Settings) -> Decoder:
-    zone = ReportingZone(settings.time.reporting_time_zone)
-    return Decoder(schema_source(settings.registry), zone, settings.time.future_guard, settings.kafka.topics)
 
 
 def _opened(settings: Settings, clock: Clock) -> Store:

@@ -3,13 +3,14 @@
 import time
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from worker.commands import AsJson, Sources, print_json_lines, print_rows
-from worker.errors import ConfigError, Differences
+from worker.commands.days import day_range
+from worker.errors import Differences
 from worker.store.database import open_database
 from worker.store.reader import open_reader, require_file
 from worker.verify import TableResult, switched_on, verify
@@ -26,7 +27,7 @@ def verify_command(
     Needs the file for itself: stop the worker first.
     """
     settings = context.ensure_object(Sources).settings()
-    first, last = _day_range(days)
+    first, last = day_range(days, "--days") if days else (None, None)
     began = time.monotonic()
     require_file(settings.store.path)
     opened = open_database(settings, datetime.now(UTC)) if repair else open_reader(settings.store.path, settings.store, spill=True)
@@ -55,16 +56,6 @@ def _remedy(wrong: list[TableResult], *, repair: bool) -> str:
     if any(result.is_audit for result in wrong):
         lines.append("What an audit finds is in the accepted rows themselves: take the file from a backup; the worker reads on from there.")
     return "\n".join(lines)
-
-
-def _day_range(days: str | None) -> tuple[date | None, date | None]:
-    if days is None:
-        return None, None
-    first, _, last = days.partition("..")
-    try:
-        return date.fromisoformat(first), date.fromisoformat(last or first)
-    except ValueError:
-        raise ConfigError(f"--days {days}: not a range of days", "Write it as 2026-03-01..2026-03-31, or as one day.") from None
 
 
 def _print(results: list[TableResult], seconds: float) -> None:

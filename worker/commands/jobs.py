@@ -1,0 +1,230 @@
+"""tidemark jobs: what was asked for beside the live stream. And how commands ask for it, through the worker or alone."""
+
+import getpass
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeAlias
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from worker.commands import AsJson, Sources, print_json_lines, print_rows
+from worker.commands.reading import report_rows
+from worker.committer import StepResult
+from worker.config import Settings
+from worker.errors import ConfigError, ExitCode, TidemarkError
+from worker.events import EventBatch
+from worker.jobs.runner import JobRunner
+from worker.run import Observer, Stop, signals_handled
+from worker.serve.admin import NoWorker, ask
+from worker.serve.rows import plain_rows
+from worker.service import run_one_job
+from worker.store.jobs import JobRow, JobState
+from worker.store.reader import require_file
+
+app = typer.Typer(
+    help="Replays, backfills, rebuilds and the like: what was asked for, how far it is, and how to end it.", no_args_is_help=True
+)
+
+JobId = Annotated[int, typer.Argument(help="As tidemark jobs list says it.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Leave it to the running worker, and return at once.")]
+
+_EVERY = 0.5  # seconds between two looks at a job that a worker runs
+_LISTED = ["id", "kind", "state", "done", "total", "read", "accepted", "duplicate", "rejected", "requested_by", "requested_at", "ended_at"]
+
+
+class JobFailed(TidemarkError):
+    """A job ended without having done its work; what it had committed stays."""
+
+    exit_code = ExitCode.UNEXPECTED
+
+
+@app.command("list")
+def list_jobs(context: typer.Context, as_json: AsJson = False) -> None:
+    """All jobs, newest first."""
+    rows = _rows(context.ensure_object(Sources).settings())
+    if as_json:
+        print_json_lines(rows)
+        return
+    print_rows(_LISTED, [[row[name] for name in _LISTED] for row in rows], right=["id", *_LISTED[3:9]])
+
+
+@app.command("show")
+def show_job(context: typer.Context, job_id: JobId) -> None:
+    """One job: what it was asked to do, what became of its messages, and why it ended."""
+    row = _row(context.ensure_object(Sources).settings(), job_id)
+    print_rows(["job", ""], [(name, value) for name, value in row.items() if value not in (None, "")])
+
+
+@app.command("cancel")
+def cancel_job(context: typer.Context, job_id: JobId) -> None:
+    """End a job where it is. What it had committed stays; the same command again takes up the rest as duplicates."""
+    settings = context.ensure_object(Sources).settings()
+    try:
+        ask(settings.admin_socket, "job_cancel", {"id": job_id})
+    except NoWorker:
+        require_file(settings.store.path)
+
+        def cancelled(jobs: JobRunner) -> int:
+            jobs.cancel_now(job_id)
+            return job_id
+
+        run_one_job(settings, cancelled, Stop(), Observer())
+    typer.echo(f"job {job_id} is cancelled")
+
+
+@app.command("resume")
+def resume_job(context: typer.Context, job_id: JobId) -> None:
+    """Go on with a job that was interrupted, and follow it. (A worker that starts goes on with it by itself.)"""
+    settings = context.ensure_object(Sources).settings()
+    row = _row(settings, job_id)
+    if row["state"] not in {JobState.QUEUED, JobState.RUNNING}:
+        raise ConfigError(f"job {job_id} has ended: it is {row['state']}", "Ask for it again: what is there already stays.")
+    if _is_answered(settings):
+        _follow(settings, job_id)
+    else:
+        _run_alone(settings, lambda _: job_id)
+
+
+def submit(settings: Settings, kind: str, arguments: Mapping[str, Any], *, detach: bool = False, creates_file: bool = False) -> None:
+    """Have a job done and follow it to its end: by the worker that holds the file, else here.
+
+    Ctrl-C leaves it: the worker goes on with it; here, it goes on at the next start. Raises JobFailed, StoreError, Unavailable.
+    """
+    requested_by = f"{getpass.getuser()}@{socket.gethostname()}"
+    try:
+        job_id = ask(settings.admin_socket, "job_submit", {"kind": kind, "arguments": arguments, "requested_by": requested_by})
+    except NoWorker:
+        if detach:
+            raise
+        if not creates_file:
+            require_file(settings.store.path)
+        _run_alone(settings, lambda jobs: jobs.add(kind, arguments, requested_by))
+        return
+    typer.echo(f"the worker does it, as job {job_id}", err=True)
+    if not detach:
+        _follow(settings, job_id)
+
+
+_Find: TypeAlias = Callable[[JobRunner], int]
+
+
+def _run_alone(settings: Settings, find: _Find) -> None:
+    stop = Stop()
+    with signals_handled(stop), _Bar() as bar:
+        watcher = _Watcher(bar, find)
+        row = run_one_job(settings, watcher.find, stop, watcher)
+    _tell_end(_plain(row))
+
+
+def _follow(settings: Settings, job_id: int) -> None:
+    try:
+        with _Bar() as bar:
+            while True:
+                row = _row(settings, job_id)
+                bar.show(row)
+                if row["state"] not in {JobState.QUEUED, JobState.RUNNING}:
+                    break
+                time.sleep(_EVERY)
+    except KeyboardInterrupt:
+        typer.echo(f"\njob {job_id} goes on in the worker: tidemark jobs show {job_id}; tidemark jobs cancel {job_id}", err=True)
+        return
+    _tell_end(row)
+
+
+class _Watcher(Observer):
+    """Draws the progress of a job that runs in this process."""
+
+    def __init__(self, bar: "_Bar", find: _Find) -> None:
+        self._bar = bar
+        self._find = find
+        self._look: Callable[[], JobRow] | None = None
+
+    def find(self, jobs: JobRunner) -> int:
+        """The job's id; from then on it is watched."""
+        job_id = self._find(jobs)
+        self._look = lambda: jobs.job(job_id)
+        return job_id
+
+    def merged(self, batch: EventBatch, result: StepResult) -> None:  # noqa: ARG002 - an observer's method
+        self.ticked()
+
+    def ticked(self) -> None:
+        if self._look is not None:
+            self._bar.show(_plain(self._look()))
+
+
+class _Bar:
+    """Progress with the time that is left, on standard error; only on a terminal."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "_Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, row: Mapping[str, Any]) -> None:
+        figures = f"{row['done']:,}" + (f" of {row['total']:,}" if row["total"] is not None else "")
+        if row["message"]:
+            figures += f", {row['message']}"
+        if self._task is None:
+            self._task = self._progress.add_task(f"job {row['id']} {row['kind']}", figures=figures)
+        self._progress.update(self._task, completed=row["done"], total=row["total"], figures=figures)
+
+
+def _tell_end(row: Mapping[str, Any]) -> None:
+    """The last line: what became of it. Raises JobFailed."""
+    name = f"job {row['id']} ({row['kind']})"
+    outcomes = ", ".join(f"{row[outcome]:,} {outcome}" for outcome in ("accepted", "duplicate", "superseded", "rejected", "expired"))
+    figures = f"{row['read']:,} messages read: {outcomes}" if row["read"] else f"{row['done']:,} done"
+    match JobState(row["state"]):
+        case JobState.DONE:
+            typer.echo(f"{name} is done: {figures}")
+        case JobState.FAILED:
+            raise JobFailed(f"{name} failed: {row['message']}", f"Until then: {figures}. What it had committed stays.")
+        case JobState.CANCELLED:
+            raise JobFailed(f"{name} was cancelled: {figures}. What it had committed stays.")
+        case _:
+            typer.echo(
+                f"{name} was interrupted: {figures}. It goes on when a worker starts, or with: tidemark jobs resume {row['id']}", err=True
+            )
+
+
+def _rows(settings: Settings, job_id: int | None = None) -> list[dict[str, Any]]:
+    table = report_rows(settings, "jobs", {"id": job_id})
+    return [dict(zip(table.column_names, row, strict=True)) for row in plain_rows(table)]
+
+
+def _row(settings: Settings, job_id: int) -> dict[str, Any]:
+    rows = _rows(settings, job_id)
+    if not rows:
+        raise ConfigError(f"there is no job {job_id}", "tidemark jobs list names them.")
+    return rows[0]
+
+
+def _plain(row: JobRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "state": row.state,
+        "done": row.done,
+        "total": row.total,
+        "message": row.message,
+        **row.counts,
+    }
+
+
+def _is_answered(settings: Settings) -> bool:
+    try:
+        ask(settings.admin_socket, "status")
+    except NoWorker:
+        return False
+    return True
