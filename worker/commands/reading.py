@@ -7,8 +7,9 @@ from typing import Any
 import pyarrow as pa
 
 from worker.config import Settings
-from worker.serve.admin import NoWorker, ask
+from worker.serve.admin import NoWorker, ask, ask_snapshot
 from worker.serve.query import Limits, run_query, run_report
+from worker.serve.snapshot import Snapshot, Wanted, take_snapshot
 from worker.store.reader import open_reader
 
 _SECONDS_OF_GRACE = 30.0  # the worker ends a query by its own limit; this is for the way there and back
@@ -35,3 +36,11 @@ def report_rows(settings: Settings, name: str, parameters: Mapping[str, Any] | N
     except NoWorker:
         with closing(open_reader(settings.store.path, settings.store)) as connection:
             return run_report(connection, name, given, Limits.of(settings.serve))
+
+
+def snapshot(settings: Settings, wanted: Wanted) -> Snapshot:
+    """All rows of many tables as of one commit; to be closed. Raises ConfigError, StoreError, Unavailable."""
+    try:
+        return ask_snapshot(settings.admin_socket, wanted)
+    except NoWorker:
+        return take_snapshot(open_reader(settings.store.path, settings.store), wanted)

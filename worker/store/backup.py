@@ -243,6 +243,8 @@ def restore(backup: Path, path: Path, settings: Store) -> Manifest:
     Raises StoreError: there is a file already, the backup is not as it was written, the disk is full.
     """
     manifest = read_manifest(backup)
+    if not backup.is_file():
+        raise StoreError(f"there is no backup {backup}, only its manifest", "Copy both files.")
     with new_file(path) as temporary:
         shutil.copyfile(backup, temporary)
         if sha256(temporary) != manifest.sha256:

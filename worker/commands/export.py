@@ -1,0 +1,59 @@
+"""tidemark export: tables as Parquet, CSV or Arrow files, beside a running worker too."""
+
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.commands import Sources, print_rows
+from worker.commands.days import day_range
+from worker.commands.formats import count, moment, size
+from worker.commands.reading import snapshot
+from worker.errors import ConfigError
+from worker.serve.export import EXPORTED, ON_REQUEST, ExportManifest, Format, new_directory, types_of, write_manifest, write_tables
+from worker.serve.snapshot import Wanted
+
+
+def export(
+    context: typer.Context,
+    directory: Annotated[Path, typer.Argument(help="Where the files go. It must not be there yet.")],
+    tables: Annotated[str | None, typer.Option(metavar="A,B", help="Only these tables. Default: all but customer.")] = None,
+    days: Annotated[str | None, typer.Option(metavar="A..B", help="Only these days, of tables that have days.")] = None,
+    format: Annotated[Format, typer.Option(help="What the files are.")] = Format.PARQUET,
+    replace: Annotated[bool, typer.Option("--replace", help="An earlier export there makes place, once the new one is whole.")] = False,
+) -> None:
+    """Write tables to files, a file a day, all as of one commit, with a manifest. Money is in integer minor units, times are UTC."""
+    settings = context.ensure_object(Sources).settings()
+    first, last = day_range(days, "--days") if days else (None, None)
+    wanted = Wanted(tables=_chosen(tables), first=first, last=last, types=types_of(format))
+    with new_directory(directory, replace=replace) as temporary, closing(snapshot(settings, wanted)) as source:
+        written = write_tables(temporary, source.tables, format)
+        manifest = ExportManifest.of(source.head, wanted, format, written, datetime.now(UTC))
+        write_manifest(temporary, manifest)
+    _print(manifest)
+
+
+def _chosen(tables: str | None) -> tuple[str, ...]:
+    if tables is None:
+        return EXPORTED
+    chosen = tuple(dict.fromkeys(name.strip() for name in tables.split(",")))
+    if unknown := [name for name in chosen if name not in EXPORTED + ON_REQUEST]:
+        raise ConfigError(
+            f"--tables: {', '.join(map(repr, unknown))} can't be exported", f"There are {', '.join(sorted(EXPORTED + ON_REQUEST))}."
+        )
+    return chosen
+
+
+def _print(manifest: ExportManifest) -> None:
+    rows = [
+        (name, count(table.rows), count(len(table.files)), size(sum(file.bytes for file in table.files)))
+        for name, table in manifest.tables.items()
+    ]
+    print_rows(["table", "rows", "files", "size"], rows, right=["rows", "files", "size"])
+    closed = [day for day in manifest.days if not day.is_open]
+    typer.echo(
+        f"As of commit {manifest.commit_id}, watermark {moment(manifest.watermark) or 'none'}; "
+        f"{len(closed)} days closed, {len(manifest.days) - len(closed)} open."
+    )
