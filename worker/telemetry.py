@@ -66,7 +66,6 @@ class Telemetry(Observer):
     def committed(self, batch: EventBatch, result: StepResult, seconds: float) -> None:
         self._log_ends.update(batch.messages.log_end_offsets)
         if not result.is_empty:
-            self._meter.committed(self._clock.tick(), len(batch.messages))
             self._count(batch, result, seconds)
             self._tell(batch, result, seconds)
         at_end = batch.messages.at_end >= self._source.partitions()
@@ -86,6 +85,7 @@ class Telemetry(Observer):
 
     def _count(self, batch: EventBatch, result: StepResult, seconds: float) -> None:
         metrics, origin = self._metrics, result.accounting.origin
+        self._meter.committed(self._clock.tick(), len(batch.messages))
         for stream, counts in result.accounting.streams.items():
             metrics.count_outcomes(stream, origin, counts.outcomes)
         for rejected in batch.rejected:

@@ -45,12 +45,13 @@ def moment(at: datetime | None) -> str:
 def lasting(seconds: float) -> str:
     """The two greatest units: 3 d 4 h, 5 m 7 s, 12 s."""
     rest = round(abs(seconds))
-    parts: list[str] = []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
-        number, rest = divmod(rest, size)
-        if number or parts or unit == "s":
-            parts.append(f"{number} {unit}")
-    return ("-" if seconds < 0 else "") + " ".join(parts[:2])
+    parts: list[tuple[int, str]] = []
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        number, rest = divmod(rest, length)
+        if number or parts:
+            parts.append((number, unit))
+    text = " ".join(f"{number} {unit}" for number, unit in parts[:2] if number)
+    return f"-{text}" if seconds < 0 and text else text or "0 s"
 
 
 def size(number: float) -> str:
@@ -75,10 +76,13 @@ def sparkline(values: Sequence[float], *, ascii_only: bool) -> str:
 
 
 def table(width: int, *, left: Sequence[str], right: Sequence[str] = (), last: str | None = None) -> Table:
-    """Columns without lines: `left` hold text, `right` numbers; `last` takes what is left of the width. What does not fit is folded."""
+    """Columns without lines, the first named after the table: `left` hold text, `right` numbers, `last` takes what is left of the width.
+
+    What does not fit is folded.
+    """
     made = Table(box=None, padding=(0, 2 if width >= _WIDE else 1, 0, 0), pad_edge=False, expand=last is not None, header_style="dim")
-    for name in left:
-        made.add_column(name, vertical="bottom", overflow="fold")
+    for number, name in enumerate(left):
+        made.add_column(name if number else Text(name, style="not dim bold"), vertical="bottom", overflow="fold")
     for name in right:
         made.add_column(name, justify="right", vertical="bottom", overflow="fold")
     if last is not None:

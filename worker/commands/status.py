@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -43,7 +44,7 @@ def status(
             console.print(StatusView(snapshot, datetime.now(UTC)))
         return
     looks = _looks(Watcher(settings), lambda: time.sleep(1.0))
-    with _until_interrupted():
+    with until_interrupted():
         if as_json:
             write_looks(looks)
         else:
@@ -103,14 +104,14 @@ def draw_looks(looks: Iterator[Look], console: Console) -> None:
     """Keep the screen up to date; the last look stays when it is left. Raises ConfigError where there is no screen."""
     if not console.is_terminal or console.is_dumb_terminal:
         raise ConfigError("--watch draws on a terminal, and this is none", "For programs: --watch --json. In a container: exec with -t.")
-    last: Look | None = None
+    last = next(looks)
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
-            for last in looks:
-                live.update(StatusView(last.status, last.at, notice=last.notice, height=console.height), refresh=True)
+            for look in chain([last], looks):
+                last = look
+                live.update(StatusView(look.status, look.at, notice=look.notice, height=console.height), refresh=True)
     finally:
-        if last is not None:
-            console.print(StatusView(last.status, last.at, notice=last.notice))
+        console.print(StatusView(last.status, last.at, notice=last.notice))
 
 
 def write_looks(looks: Iterator[Look]) -> None:
@@ -130,7 +131,7 @@ def _looks(watcher: Watcher, pause: Callable[[], None]) -> Iterator[Look]:
 
 
 @contextmanager
-def _until_interrupted() -> Iterator[None]:
+def until_interrupted() -> Iterator[None]:
     """Ctrl-C, or SIGTERM, is how it is meant to end."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

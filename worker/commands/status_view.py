@@ -1,10 +1,12 @@
 """A status as a person reads it, for 80 columns and more: the facts on top, then tables, side by side where there is room."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
+from itertools import groupby
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -12,10 +14,12 @@ from worker.commands import formats, shown
 from worker.commands.formats import cells, count, lasting, moment, money, signed
 from worker.events import Origin
 from worker.metrics import SourceState
-from worker.serve.status import PartitionStatus, Status
+from worker.serve.status import Status
 
 _SIDE_BY_SIDE = 160  # columns
 _ALL = 1_000_000  # rows
+_SIZES = ((_ALL, 1), (20, 1), (12, 1), (8, 1), (5, 1), (3, 1), (3, 0), (2, 0), (1, 0))  # rows of a table, lines between two
+_BAR = 12  # columns of a job's progress
 _STYLES = {SourceState.CAUGHT_UP: "bold green", SourceState.READING: "bold cyan", SourceState.STARTING: "bold cyan"}
 _STALE_SECONDS = 10.0
 
@@ -34,24 +38,27 @@ class StatusView:
         if self._height is None:
             yield self._drawn(options, _ALL)
             return
-        for most in (_ALL, 20, 12, 8, 5, 3, 2, 1):
-            drawn = self._drawn(options, most)
+        for most, gap in _SIZES:
+            drawn = self._drawn(options, most, gap)
             if len(console.render_lines(drawn, options.update(height=None))) <= self._height:
                 break
         yield drawn
 
-    def _drawn(self, options: ConsoleOptions, most: int) -> RenderableType:
+    def _drawn(self, options: ConsoleOptions, most: int, gap: int = 1) -> RenderableType:
+        def spaced(*sections: RenderableType | None) -> list[RenderableType]:
+            return [Padding(section, (gap, 0, 0, 0)) for section in sections if section is not None]
+
         is_wide = options.max_width >= _SIDE_BY_SIDE
         width = options.max_width // 2 if is_wide else options.max_width
-        left = [self._positions(width, most), self._rejected(width, most)]
-        right = [self._remerges(width, most), self._accounting(width, most)]
+        positions, remerges, jobs = self._positions(width, most), self._remerges(width, most), self._jobs(width, most)
+        accounting, rejected = self._accounting(width, most), self._rejected(width, most)
         top = [self._heading(), self._facts(options)]
         if not is_wide:
-            return Group(*top, *_spaced([left[0], *right, left[1]]))
+            return Group(*top, *spaced(jobs, positions, remerges, accounting, rejected))
         columns = Table.grid(expand=True, padding=(0, 4, 0, 0), pad_edge=False)
         columns.add_column(ratio=1)
         columns.add_column(ratio=1)
-        columns.add_row(Group(*_spaced(left)), Group(*_spaced(right)))
+        columns.add_row(Group(*spaced(positions, rejected)), Group(*spaced(jobs, remerges, accounting)))
         return Group(*top, columns)
 
     def _heading(self) -> RenderableType:
@@ -76,19 +83,19 @@ class StatusView:
         facts = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
         facts.add_column(style="dim", no_wrap=True)
         facts.add_column(overflow="fold")
-        written: dict[str, Callable[[], str]] = {
-            "watermark": self._watermark,
-            "offset lag": self._lag,
-            "messages": lambda: self._speed(options),
-            "commits": self._commits,
-            "file": self._file,
-            "days": self._days,
-            "tidemark": self._fixed,
+        written = {
+            "watermark": self._watermark(),
+            "offset lag": self._lag(),
+            "speed": self._speed(options),
+            "commits": self._commits(),
+            "file": self._file(),
+            "days": self._days(),
+            "tidemark": self._fixed() if self._height is None else "",
         }
         for name, text in written.items():
-            if value := text():
-                facts.add_row(name, Text(value))
-        return Padding(facts, (1, 0, 0, 0))
+            if text:
+                facts.add_row(name, Text(text))
+        return facts
 
     def _watermark(self) -> str:
         status = self._status
@@ -111,10 +118,10 @@ class StatusView:
         rates = self._status.rates
         if rates is None:
             return ""
-        history = rates.history[-max(10, options.max_width - 40) :]
+        history = rates.history[-max(10, options.max_width - 57) :]
         line = formats.sparkline(history, ascii_only=options.ascii_only)
         of_the_last = f"  |{line}| the last {lasting(5 * len(history))}" if any(history) else ""
-        return f"{formats.rate(rates.messages_per_second):>8}/s{of_the_last}"
+        return f"{formats.rate(rates.messages_per_second):>8} messages/s{of_the_last}"
 
     def _commits(self) -> str:
         status = self._status
@@ -143,48 +150,63 @@ class StatusView:
 
     def _positions(self, width: int, most: int) -> RenderableType | None:
         partitions = self._status.partitions
-        if not partitions:
-            return None
+        if len(partitions) > most:
+            return self._topics(width)
         made = formats.table(width, left=["topic"], right=["partition", "next offset", "log end", "lag"])
-        kept = _furthest_behind(partitions, most)
-        for each in kept:
-            ends = ["" if number is None else count(number) for number in (each.log_end_offset, each.offset_lag)]
-            made.add_row(*cells(each.topic, each.partition, count(each.next_offset), *ends))
-        return _titled("Positions", made, len(partitions) - len(kept))
+        for each in partitions:
+            made.add_row(*cells(each.topic, each.partition, count(each.next_offset), _known(each.log_end_offset), _known(each.offset_lag)))
+        return made if partitions else None
+
+    def _topics(self, width: int) -> RenderableType:
+        made = formats.table(width, left=["topic"], right=["partitions", "lag", "furthest behind", "by"])
+        for topic, group in groupby(self._status.partitions, key=lambda partition: partition.topic):
+            partitions = list(group)
+            known = [partition for partition in partitions if partition.offset_lag is not None]
+            last = max(known, key=lambda partition: partition.offset_lag or 0, default=None)
+            behind = (last.partition, _known(last.offset_lag)) if last and last.offset_lag else ("", "")
+            lag = _known(sum(partition.offset_lag or 0 for partition in known) if known else None)
+            made.add_row(*cells(topic, len(partitions), lag, *behind))
+        return made
 
     def _remerges(self, width: int, most: int) -> RenderableType | None:
-        remerges, currency = self._status.remerges[:most], self._status.reporting_currency or ""
-        if not remerges:
-            return None
-        right = ["re-\nvision", "late\nnew", "up-\ndates", "touch-\npoints", "orders", f"net {currency}", "ago"]
-        made = formats.table(width, left=["day"], right=right)
-        for each in remerges:
+        remerges, currency = self._status.remerges, self._status.reporting_currency or ""
+        right = ["revision", "new", "updates", "touchpoints", "orders", f"net {currency}", "ago"]
+        made = formats.table(width, left=["re-merged"], right=right)
+        for each in remerges[:most]:
             change = signed(each.touchpoints), signed(each.orders), money(each.net_cents, currency, is_signed=True)
             made.add_row(
                 *cells(each.day, each.revision, count(each.late_new), count(each.late_update), *change, self._ago(each.changed_at))
             )
-        return _titled("Closed days that were re-merged last: what changed since they closed", made)
+        return made if remerges else None
+
+    def _jobs(self, width: int, most: int) -> RenderableType | None:
+        jobs = self._status.jobs
+        made = formats.table(width, left=["job", "state", ""], right=["done", "read", "accepted", "rejected", "ago"])
+        for each in jobs[:most]:
+            name = f"{each.id} {each.kind}"
+            part = ProgressBar(each.total, each.done, width=_BAR) if each.total and each.ended_at is None else ""
+            share = f"{100 * each.done / each.total:.0f} %" if each.total else count(each.done)
+            numbers = count(each.read), count(each.accepted), count(each.rejected)
+            made.add_row(*cells(name, each.state), part, *cells(share, *numbers, self._ago(each.changed_at)))
+        return made if jobs else None
 
     def _accounting(self, width: int, most: int) -> RenderableType | None:
         rows = self._status.accounting
-        if not rows:
-            return None
         right = ["read", "accepted", "dupli-\ncate", "con-\nflicting", "super-\nseded", "rejected", "expired"]
-        made = formats.table(width, left=["stream"], right=right)
+        made = formats.table(width, left=["messages"], right=right)
         for each in rows[:most]:
             outcomes = each.accepted, each.duplicate, each.conflicting_duplicates, each.superseded, each.rejected, each.expired
-            name = each.stream if each.origin == Origin.LIVE else f"{each.stream}, {each.origin}"
+            name = Text(each.stream if each.origin == Origin.LIVE else f"{each.stream}\n  {each.origin}")
             made.add_row(*cells(name, count(each.read), *(count(number) for number in outcomes)))
-        return _titled("Accounting (conflicting duplicates are among the duplicates)", made, len(rows) - most)
+        return _and_more(made, len(rows) - most) if rows else None
 
     def _rejected(self, width: int, most: int) -> RenderableType | None:
         rows = self._status.rejected
-        if not rows:
-            return None
-        made = formats.table(width, left=["stream", "stage", "reason"], right=["messages", "to send", "last,\nago"])
+        made = formats.table(width, left=["rejected", "stage", "reason"], right=["messages", "to send", "ago"])
         for each in rows[:most]:
-            made.add_row(*cells(each.stream, each.stage, each.reason, count(each.messages), count(each.pending), self._ago(each.last_at)))
-        return _titled("Rejected messages", made, len(rows) - most)
+            numbers = count(each.messages), count(each.pending)
+            made.add_row(*cells(each.stream, each.stage, each.reason, *numbers, self._ago(each.last_at)))
+        return _and_more(made, len(rows) - most) if rows else None
 
     def _ago(self, at: datetime) -> str:
         return lasting((self._now - at).total_seconds())
@@ -194,16 +216,9 @@ def _grown(bytes_now: int, growth: float) -> str:
     return formats.size(bytes_now) + (f" ({'+' if growth > 0 else ''}{formats.size(growth)}/s)" if growth else "")
 
 
-def _furthest_behind(partitions: Sequence[PartitionStatus], most: int) -> list[PartitionStatus]:
-    """In their order; those whose lag is greatest, where not all find room."""
-    chosen = sorted(partitions, key=lambda partition: partition.offset_lag or 0, reverse=True)[:most]
-    return [partition for partition in partitions if partition in chosen]
+def _known(number: int | None) -> str:
+    return "" if number is None else count(number)
 
 
-def _titled(title: str, made: Table, more: int = 0) -> RenderableType:
-    rest = [Text(f"and {more:,} more", style="dim")] if more > 0 else []
-    return Group(Text(title, style="bold"), made, *rest)
-
-
-def _spaced(sections: Iterable[RenderableType | None]) -> list[RenderableType]:
-    return [Padding(section, (1, 0, 0, 0)) for section in sections if section is not None]
+def _and_more(made: Table, more: int) -> RenderableType:
+    return Group(made, Text(f"and {more:,} more", style="dim")) if more > 0 else made

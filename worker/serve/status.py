@@ -74,6 +74,24 @@ class RemergeStatus(_Snapshot):
     net_cents: int
 
 
+class JobStatus(_Snapshot):
+    """A replay, backfill or the like: `done` of `total` (messages, rows or what else it counts), and what became of the messages."""
+
+    id: int
+    kind: str
+    state: str
+    done: int
+    total: int | None
+    read: int
+    accepted: int
+    rejected: int
+    requested_at: _Moment
+    started_at: _Moment | None
+    changed_at: _Moment
+    ended_at: _Moment | None
+    message: str
+
+
 class DaysStatus(_Snapshot):
     """Days by state, the first and the last day."""
 
@@ -103,7 +121,7 @@ def _versions() -> dict[str, str]:
 
 class Status(_Snapshot):
     """One snapshot. Times are UTC. `taken_at`: by the worker, None where no worker runs. `not_ready`: why the worker is not assigned or
-    can't write, empty when it is ready; `message`: what is being waited for, if anything. `remerges`: the last ones, newest first.
+    can't write, empty when it is ready; `message`: what is being waited for, if anything. `remerges`, `jobs`: the last ones, newest first.
     """
 
     taken_at: _Moment | None = None
@@ -120,6 +138,7 @@ class Status(_Snapshot):
     accounting: tuple[AccountingStatus, ...] = ()
     rejected: tuple[RejectedStatus, ...] = ()
     remerges: tuple[RemergeStatus, ...] = ()
+    jobs: tuple[JobStatus, ...] = ()
     rates: Rates | None = None
     file: FileStatus | None = None
     versions: dict[str, str] = _versions()
@@ -194,6 +213,7 @@ def status_of_file(connection: duckdb.DuckDBPyConnection, path: Path) -> Status:
         accounting=tuple(AccountingStatus(**row) for row in rows("accounting")),
         rejected=tuple(RejectedStatus(**row) for row in rows("rejected")),
         remerges=tuple(RemergeStatus(**row) for row in rows("remerges")),
+        jobs=tuple(JobStatus(**row) for row in rows("jobs")),
         file=FileStatus.of(path),
     )
 
