@@ -26,7 +26,7 @@ LAYERS = [
     {"committer"},
     {"pipeline"},
     {"jobs"},
-    {"run", "replay", "backfill", "rebuild", "compact", "verify"},
+    {"run", "replay", "backfill", "dlq", "rebuild", "compact", "verify"},
     {"telemetry", "outbox"},
     {"job_kinds"},
     {"service"},

@@ -58,6 +58,8 @@ class Committer:
         identity, watermark = identity or before.identity or Identity(UNKNOWN), watermark or before.watermark
         origin = batch.messages.origin
         with self.transaction(now, origin, identity=identity, position=position or {}) as tx:
+            if origin is Origin.DLQ:
+                tx.take_up(batch)
             merged = merge(
                 tx,
                 batch,
@@ -66,7 +68,9 @@ class Committer:
                 closed_before=before.watermark.closed_before,
                 sealed_before=before.sealed_before,
             )
-            if origin is not Origin.DLQ:  # these are kept already
+            if origin is Origin.DLQ:
+                tx.keep_new_reasons(batch.rejected)
+            else:
                 tx.keep_rejected(batch.rejected, identity, to_dlq=bool(settings.kafka.dlq_suffix))
             tx.keep_expired(merged.expired, batch.messages, identity)
             if origin is not Origin.LIVE:

@@ -38,17 +38,26 @@ class MergeJob:
     """Merges what a feed brings, beside the live stream: same checks, same merges, but position and watermark stay.
 
     With `advance_watermark`, for a file that has no live position, the watermark follows at the end, as if the stream had been read.
+    `bears_rejected`: it goes on however many messages are rejected.
     """
 
     def __init__(
-        self, row: JobRow, feed: Feed, committer: Committer, settings: Settings, committed: Committed, *, advance_watermark: bool = False
+        self,
+        row: JobRow,
+        feed: Feed,
+        committer: Committer,
+        settings: Settings,
+        committed: Committed,
+        *,
+        advance_watermark: bool = False,
+        bears_rejected: bool = False,
     ) -> None:
         self._row = row
         self._feed = feed
         self._committer = committer
         self._settings = settings
         self._committed = committed
-        self._share = RejectedShare()
+        self._share = None if bears_rejected else RejectedShare()
         self._newest: dict[str, int] = dict((row.resume_point or {}).get("newest", {}))  # greatest event time of each stream, UTC micros
         self._is_to_advance = advance_watermark
         if advance_watermark and committer.state.position:
@@ -71,7 +80,8 @@ class MergeJob:
             batch = EventBatch(MessageBatch({}, origin=Origin.BACKFILL), {}, {}, [])
             self._committed(batch, self._committer.commit(batch, now, watermark=piece))
             return
-        self._share.judge(piece.batch, self._settings)
+        if self._share is not None:
+            self._share.judge(piece.batch, self._settings)
         for partition, event_time in newest_event_times(piece.batch, {stream: stream.value for stream in Stream}).items():
             self._newest[partition.topic] = max(event_time, self._newest.get(partition.topic, event_time))
         progress = Progress(self._row.id, piece.done, self._feed.total, resume_point(piece.resume_point, self._newest), now)

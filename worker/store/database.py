@@ -187,10 +187,12 @@ def _check_fixed_settings(connection: duckdb.DuckDBPyConnection, settings: Setti
 
 
 def _define(connection: duckdb.DuckDBPyConnection) -> None:
-    """The defining SELECT of each table stands in the file as a view, definition.<table>: for verify, and to be read."""
+    """The defining SELECT of each table stands in the file as a view, definition.<table>: for verify, and to be read. And macros."""
     connection.execute("create schema if not exists definition")
     for name in TABLES:
         connection.execute(f"create or replace view definition.{name} as {sql_text(f'definitions/{name}')}")
+    for path in sorted((sql_dir() / "macros").glob("*.sql")):
+        connection.execute(sql_text(f"macros/{path.stem}"))
 
 
 def _holder(message: str) -> str:

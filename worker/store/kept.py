@@ -55,6 +55,26 @@ def rejected_rows(rejected: Sequence[Rejected], identity: Identity, *, to_dlq: b
     return pa.Table.from_pylist(rows, _REJECTED)
 
 
+_AGAIN = pa.schema([("id", pa.int64()), ("stage", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
+
+
+def rejected_again_rows(rejected: Sequence[Rejected]) -> pa.Table:
+    """Why kept messages were rejected once more."""
+    rows = [{"id": r.kept_id, "stage": r.stage.value, "reason": str(r.reason), "detail": r.detail} for r in rejected]
+    return pa.Table.from_pylist(rows, _AGAIN)
+
+
+def topic_rows(batch: MessageBatch) -> pa.Table:
+    """The topic that the kept messages of each stream came from; a batch has them of one only."""
+    firsts = {stream: some[0] for stream, some in batch.messages.items() if some}
+    rows = [
+        {"stream": stream.value, "topic": first.topic(), "topic_id": first.topic_id}
+        for stream, first in firsts.items()
+        if isinstance(first, KeptMessage)
+    ]
+    return pa.Table.from_pylist(rows, pa.schema([("stream", pa.string()), ("topic", pa.string()), ("topic_id", pa.string())]))
+
+
 def expired_rows(expired: Mapping[Stream, Sequence[tuple[int, date]]], batch: MessageBatch, identity: Identity) -> pa.Table:
     """The rows of table expired, less ingested_at; `expired` has the seq and day of each event."""
     rows = [_expired_row(stream, batch.messages[stream][seq], day, identity) for stream, some in expired.items() for seq, day in some]

@@ -20,8 +20,10 @@ from worker.errors import PositionConflict
 from worker.events import EventBatch, MessageBatch, NextOffset, Outcome, Partition, Position, Rejected, Stream
 from worker.source import UNKNOWN, Identity
 from worker.source.dlq import OutboxRow
-from worker.store import database, jobs, kept, retention
+from worker.store import database, jobs, kept, rebuilding, retention
 from worker.store.jobs import JobRow, JobState, Progress
+from worker.store.rejected import Selection
+from worker.store.rebuilding import RebuiltDay
 from worker.store.sql import arrow, run
 from worker.watermark import WatermarkState
 
@@ -83,7 +85,21 @@ class Transaction:
         """Keep day_state, and the ledger of the closed days that the batch changed; `watermark` is the one before the batch."""
         self.run("daily/day_state", closed_before=watermark.closed_before, watermark=_moment(watermark.value))
         if changed_days:
+            self.run("batch/sales_change")
             self.run("daily/ledger")
+
+    def stage_days(self, name: str, days: Sequence[date]) -> None:
+        """Make days readable to SQL as the table `name`."""
+        self.stage(name, pa.record_batch({"day": pa.array(days, pa.date32())}))
+
+    def rebuild_day(self, day: date, tables_on: Collection[str], watermark: WatermarkState, *, is_sealed: bool) -> RebuiltDay:
+        """Put the staged events of a day in the place of its rows, and keep day_state and the ledger of what that changes."""
+        rebuilt = rebuilding.rebuild_day(self, self._connection, day, tables_on, watermark.closed_before, is_sealed=is_sealed)
+        self.run("daily/day_state", closed_before=watermark.closed_before, watermark=_moment(watermark.value))
+        if rebuilt.changed_days:
+            self.run("rebuild/sealed_revision")
+            self.run("daily/ledger")
+        return rebuilt
 
     def save(self, identity: Identity, position: Position, watermark: WatermarkState) -> None:
         """Move position and watermark on, with the rows that belong to them. A position is what ties the file to its cluster."""
@@ -106,6 +122,20 @@ class Transaction:
         if accounting.streams:
             self.stage("batch_accounting", _accounting_rows(accounting))
             self.run("state/accounting")
+
+    def take_up(self, batch: EventBatch) -> None:
+        """The messages of the batch were kept: each is of the topic that it came from, whatever is read under its name now."""
+        self.stage("topic", kept.topic_rows(batch.messages))
+
+    def keep_new_reasons(self, rejected: Sequence[Rejected]) -> None:
+        """Kept messages that were rejected once more, and why."""
+        if rejected:
+            self.stage("batch_rejected_again", kept.rejected_again_rows(rejected))
+            self.run("state/rejected_again")
+
+    def drop_rejected(self, selection: Selection) -> int:
+        """Give rejected messages up: their bytes go. Returns how many there were."""
+        return len(self.rows("state/rejected_drop", **selection.parameters()))
 
     def resolve(self, batch: EventBatch, identity: Identity) -> None:
         """Rejected messages that are events of this batch have come in."""
