@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from worker import __version__
-from worker.commands import Sources, config, demo, jobs, query, replay, run, status, verify
+from worker.commands import Sources, backup, config, demo, explain, export, jobs, query, replay, restore, run, status, verify
 from worker.errors import ConfigError, ExitCode, TidemarkError
 from worker.log import redacted, redacted_traceback
 
@@ -25,8 +25,12 @@ app.command()(run.run)
 app.command()(replay.replay)
 app.command()(demo.demo)
 app.command()(status.status)
+app.command()(explain.explain)
 app.command()(query.query)
 app.command("verify")(verify.verify_command)
+app.command()(backup.backup)
+app.command("restore")(restore.restore_command)
+app.command()(export.export)
 
 
 def _print_version(is_asked: bool) -> None:

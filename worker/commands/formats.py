@@ -1,15 +1,18 @@
 """How commands that a person reads write numbers, money, times and tables. Text that came from data goes through `shown`."""
 
 import math
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from worker.commands import shown
 
 _WIDE = 100  # columns of a screen with room to spare
+_PIPE = 120  # columns where nobody says how wide the screen is
 _RAMP, _ASCII_RAMP = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 
 # Currencies whose minor unit is not a hundredth (ISO 4217).
@@ -75,6 +78,11 @@ def sparkline(values: Sequence[float], *, ascii_only: bool) -> str:
     return "".join(ramp[math.ceil(value / top * (len(ramp) - 1)) if top else 0] for value in values)
 
 
+def screen() -> Console:
+    """Standard output."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE)
+
+
 def table(width: int, *, left: Sequence[str], right: Sequence[str] = (), last: str | None = None) -> Table:
     """Columns without lines, the first named after the table: `left` hold text, `right` numbers, `last` takes what is left of the width.
 
@@ -82,11 +90,11 @@ def table(width: int, *, left: Sequence[str], right: Sequence[str] = (), last: s
     """
     made = Table(box=None, padding=(0, 2 if width >= _WIDE else 1, 0, 0), pad_edge=False, expand=last is not None, header_style="dim")
     for number, name in enumerate(left):
-        made.add_column(name if number else Text(name, style="not dim bold"), vertical="bottom", overflow="fold")
+        made.add_column(name if number else Text(name, style="not dim bold"), overflow="fold")
     for name in right:
-        made.add_column(name, justify="right", vertical="bottom", overflow="fold")
+        made.add_column(name, justify="right", overflow="fold")
     if last is not None:
-        made.add_column(last, ratio=1, vertical="bottom", overflow="fold")
+        made.add_column(last, ratio=1, overflow="fold")
     return made
 
 

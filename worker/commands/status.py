@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from worker.commands import AsJson, Sources, print_json_lines
-from worker.commands.formats import moment
+from worker.commands.formats import moment, screen
 from worker.commands.status_view import StatusView
 from worker.config import Settings
 from worker.errors import ConfigError, StoreError, Unavailable
@@ -24,7 +24,6 @@ from worker.serve.admin import NoWorker, ask
 from worker.serve.status import Status, status_of_file
 from worker.store.reader import open_reader
 
-_PIPE_COLUMNS = 120  # where nobody says how wide the screen is
 _ANSWER_SECONDS = 5.0  # the worker answers from a snapshot, at once
 
 
@@ -35,7 +34,7 @@ def status(
 ) -> None:
     """Show state, watermark, lag, rates, days, re-merges, accounting and rejected messages; of the file alone where no worker runs."""
     settings = context.ensure_object(Sources).settings()
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+    console = screen()
     if not watch:
         snapshot = current_status(settings)
         if as_json:

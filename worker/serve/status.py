@@ -15,8 +15,8 @@ from worker.metrics import SourceState
 from worker.serve.rates import Rates
 from worker.store.sql import run
 
-# The file's timestamps are UTC without saying so.
-_Moment = Annotated[datetime, AfterValidator(lambda at: at if at.tzinfo else at.replace(tzinfo=UTC))]
+# A moment in UTC. The file's timestamps are, without saying so.
+Moment = Annotated[datetime, AfterValidator(lambda at: at if at.tzinfo else at.replace(tzinfo=UTC))]
 
 
 class _Snapshot(BaseModel):
@@ -58,7 +58,7 @@ class RejectedStatus(_Snapshot):
     reason: str
     messages: int
     pending: int
-    last_at: _Moment
+    last_at: Moment
 
 
 class RemergeStatus(_Snapshot):
@@ -66,7 +66,7 @@ class RemergeStatus(_Snapshot):
 
     day: date
     revision: int
-    changed_at: _Moment
+    changed_at: Moment
     late_new: int
     late_update: int
     touchpoints: int
@@ -85,10 +85,10 @@ class JobStatus(_Snapshot):
     read: int
     accepted: int
     rejected: int
-    requested_at: _Moment
-    started_at: _Moment | None
-    changed_at: _Moment
-    ended_at: _Moment | None
+    requested_at: Moment
+    started_at: Moment | None
+    changed_at: Moment
+    ended_at: Moment | None
     message: str
 
 
@@ -124,13 +124,13 @@ class Status(_Snapshot):
     can't write, empty when it is ready; `message`: what is being waited for, if anything. `remerges`, `jobs`: the last ones, newest first.
     """
 
-    taken_at: _Moment | None = None
+    taken_at: Moment | None = None
     state: SourceState = SourceState.STARTING
     not_ready: tuple[str, ...] = ("starting",)
     message: str = ""
-    watermark: _Moment | None = None
+    watermark: Moment | None = None
     watermark_lag_seconds: float | None = None
-    last_commit_at: _Moment | None = None
+    last_commit_at: Moment | None = None
     reporting_time_zone: str | None = None
     reporting_currency: str | None = None
     days: DaysStatus = DaysStatus()
