@@ -109,13 +109,14 @@ def _text_arrays(buffer: Buffer, texts: Sequence[tuple[Texts, Ints | None]], ok:
         n = len(text.start)
         array = pa.Array.from_buffers(pa.string(), n, [_bitmap(text.present), offsets.slice(4 * first, 4 * n + 4), data])
         if has_other_than_ascii:
-            bad = _rows_of_bad_utf8(array)
+            bad = rows_of_bad_utf8(array)
             ok[bad if row_of is None else row_of[bad]] = False
         first += n
         yield text, array
 
 
-def _rows_of_bad_utf8(array: pa.Array) -> Ints:
+def rows_of_bad_utf8(array: pa.Array) -> Ints:
+    """The rows of a string array that are no UTF-8: Arrow takes texts on trust."""
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:

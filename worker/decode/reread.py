@@ -1,10 +1,10 @@
-"""One message at a time: for the exact error of a malformed one, and for schemas that the columnar decoder doesn't do.
+"""One record at a time: for the exact error of a malformed one, and for schemas that the columnar decoder doesn't do.
 
 After a strict walk over the bytes fastavro reads the values, by the writer's schema; then they are resolved to the reader's.
 """
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import fastavro
@@ -33,22 +33,53 @@ Resolve: TypeAlias = Callable[[Any], Any]  # a value as fastavro gave it -> as t
 
 
 class Rereader:
-    """Reads single messages of one writer schema as records of the reader."""
+    """Reads single records of one writer schema as records of the reader."""
 
     def __init__(self, writer: Type, reader: Record) -> None:
+        self._writer, self._reader = writer, reader
         emitter = _Emitter()
-        self._schema = fastavro.parse_schema(emitter.schema(writer))
+        self._schema: Any = fastavro.parse_schema(emitter.schema(writer))
         self._walk = walk_over(writer)
         self._resolve = _Resolver(emitter.unions).of(writer, reader)
 
-    def read(self, body: bytes) -> dict[str, Any]:
-        """The record in `body` by the reader's names; times are UTC micros. Raises Malformed."""
+    def check(self, body: bytes) -> None:
+        """Raises Malformed where the bytes don't follow the writer's schema."""
         end = self._walk(body, 0)
         if end < len(body):
             raise Malformed(f"{len(body) - end} bytes are left over after byte {end}")
-        value = fastavro.schemaless_reader(io.BytesIO(body), self._schema, None, return_record_name=True)
-        record: dict[str, Any] = self._resolve(value)
+
+    def read(self, body: bytes) -> dict[str, Any]:
+        """The record in `body` by the reader's names; times are UTC micros. Raises Malformed."""
+        self.check(body)
+        record: dict[str, Any] = self._resolve(self._value(body))
         return record
+
+    def shown(self, body: bytes) -> dict[str, Any]:
+        """What can be shown of a record that follows the writer's schema but can't be read: its values by the reader's names.
+
+        Bytes that are no UTF-8 become lone surrogates, which are no UTF-8 either.
+        """
+        assert isinstance(self._writer, Record)
+        values, shown = self._value(body), {}
+        for field in self._reader.fields:
+            if source := source_of(field, self._writer):
+                value = _unwrapped(values[source.name])
+                shown[field.name] = value * 1000 if isinstance(value, int) and _is_millis(source.type) else value
+        return shown
+
+    def ends(self, records: bytes, count: int) -> Iterator[int]:
+        """Where each of `count` records ends that stand one after another. fastavro skips them fast but on trust: check what it says.
+
+        It raises errors of any kind.
+        """
+        stream = io.BytesIO(records)
+        nothing: Any = {"type": "record", "name": self._schema["name"], "fields": []}
+        for _ in range(count):
+            fastavro.schemaless_reader(stream, self._schema, nothing)
+            yield stream.tell()
+
+    def _value(self, body: bytes) -> Any:
+        return fastavro.schemaless_reader(io.BytesIO(body), self._schema, None, return_record_name=True)
 
 
 class _Emitter:
@@ -146,6 +177,25 @@ class _Resolver:
             return missing if field.default is NO_DEFAULT else lambda _: field.default
         name, resolve = source.name, self.of(source.type, field.type)
         return lambda record: resolve(record[name])
+
+
+def _unwrapped(value: Any) -> Any:
+    """A value as the emitter's schema gives it, without the records around branches of unions."""
+    match value:
+        case (_, {"value": inner}):
+            return _unwrapped(inner)
+        case bytes():
+            return value.decode(errors="surrogateescape")
+        case list():
+            return [_unwrapped(item) for item in value]
+        case dict():
+            return {name: _unwrapped(item) for name, item in value.items()}
+    return value
+
+
+def _is_millis(kind: Type) -> bool:
+    branches = kind.branches if isinstance(kind, Union) else (kind,)
+    return any(isinstance(branch, Primitive) and branch.logical == MILLIS for branch in branches)
 
 
 def _same(value: Any) -> Any:
