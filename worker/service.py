@@ -11,6 +11,7 @@ import structlog
 from worker import __version__
 from worker.committer import Committer, StepResult
 from worker.config import Settings
+from worker.dlq import rejected_operations
 from worker.errors import Unavailable
 from worker.events import EventBatch
 from worker.job_kinds import decoder_of, job_maker
@@ -102,7 +103,8 @@ def run_worker(
         jobs = JobRunner(store, job_maker(settings, pipeline.committer, observer.merged), clock.now, inbox)
         if with_servers:
             reading = reading_operations(store.cursor, board.status, Limits.of(settings.serve))
-            stack.enter_context(AdminServer(settings.admin_socket, reading | job_operations(jobs)))
+            writing = job_operations(jobs) | rejected_operations(pipeline.committer, inbox, clock.now)
+            stack.enter_context(AdminServer(settings.admin_socket, reading | writing))
             http = stack.enter_context(HttpServer(settings.serve, metrics.registry, board))
             log.info("worker_started", version=__version__, file=str(store.path), url=http.url)
         run(pipeline, source, clock=clock, observer=observer, stop=stop, inbox=inbox, jobs=jobs, exit_at_end=exit_at_end)
@@ -120,7 +122,8 @@ def run_one_job(settings: Settings, find: FindJob, stop: Stop, observer: Observe
         inbox, committer = Inbox(), Committer(store, settings)
         jobs = JobRunner(store, job_maker(settings, committer, observer.merged), clock.now, inbox)
         reading = reading_operations(store.cursor, partial(_file_status, store), Limits.of(settings.serve))
-        stack.enter_context(AdminServer(settings.admin_socket, reading | job_operations(jobs)))
+        writing = job_operations(jobs) | rejected_operations(committer, inbox, clock.now)
+        stack.enter_context(AdminServer(settings.admin_socket, reading | writing))
         job_id = find(jobs)
         run_job(job_id, observer=observer, stop=stop, inbox=inbox, jobs=jobs)
         return jobs.job(job_id)

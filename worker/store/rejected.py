@@ -53,7 +53,7 @@ def ids_and_sizes(connection: duckdb.DuckDBPyConnection, selection: Selection, a
     return found["id"], found["bytes"]
 
 
-def messages(connection: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> list[KeptMessage]:
+def kept_messages(connection: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> list[KeptMessage]:
     """These messages as they came, by id, without those that were resolved meanwhile."""
     return [
         KeptMessage(
