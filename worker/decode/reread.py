@@ -82,6 +82,12 @@ class Rereader:
         return fastavro.schemaless_reader(io.BytesIO(body), self._schema, None, return_record_name=True)
 
 
+def as_written(kind: Type, value: bytes) -> Any:
+    """A value by its writer's type alone, from bytes that were walked over: a number for a time, lone surrogates for what is no UTF-8."""
+    schema: Any = fastavro.parse_schema(_Emitter().schema(kind))
+    return _unwrapped(fastavro.schemaless_reader(io.BytesIO(value), schema, None, return_record_name=True))
+
+
 class _Emitter:
     """Writes a schema of the same bytes for fastavro, under which what it reads can be told apart, and what is skipped need not be UTF-8.
 

@@ -21,7 +21,7 @@ from worker.decode.readings import READER_ARROW, READERS, Read, Reading
 from worker.decode.reasons import Reason
 from worker.decode.validate import Fault
 from worker.decode.walk import Malformed
-from worker.events import EventBatch, Message, MessageBatch, Rejected, Stream
+from worker.events import EventBatch, KeptMessage, Message, MessageBatch, Rejected, Stream
 from worker.source.archive import Block
 from worker.source.archive.container import damaged
 
@@ -236,6 +236,7 @@ def rejected(stream: Stream, message: Message, reason: Reason, detail: str) -> R
         value=message.value(),
         file=getattr(message, "file", None),
         row=getattr(message, "row", None),
+        kept_id=message.id if isinstance(message, KeptMessage) else None,
     )
 
 
