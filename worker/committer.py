@@ -40,6 +40,11 @@ class Committer:
         self._settings = settings
         self._membership = Membership(store.load_touchpoint_ids, _MEMBERSHIP_BYTES)
 
+    @property
+    def identity(self) -> Identity:
+        """The log's that the file was last fed from; unknown where there was none."""
+        return self.state.identity or Identity(UNKNOWN)
+
     def commit(
         self,
         batch: EventBatch,
@@ -55,7 +60,7 @@ class Committer:
         Raises StoreError (rolled back), PositionConflict (another writer).
         """
         before, settings = self.state, self._settings
-        identity, watermark = identity or before.identity or Identity(UNKNOWN), watermark or before.watermark
+        identity, watermark = identity or self.identity, watermark or before.watermark
         origin = batch.messages.origin
         with self.transaction(now, origin, identity=identity, position=position or {}) as tx:
             if origin is Origin.DLQ:
@@ -93,7 +98,7 @@ class Committer:
     ) -> Iterator[Transaction]:
         """One commit: what is done in the block, and the watermark of `state` as the block leaves it, or nothing of all that."""
         before, moved = self.state, position or {}
-        identity = identity or before.identity or Identity(UNKNOWN)
+        identity = identity or self.identity
         try:
             with self.store.transaction(now, origin.value, self._settings.kafka.topics, identity) as tx:
                 yield tx
@@ -110,6 +115,10 @@ class Committer:
             self.state = before
             self._membership.clear()
             raise
+
+    def forget_members(self) -> None:
+        """Rows were put in or taken out in another way than by merging: what is stored must be asked for again."""
+        self._membership.clear()
 
     def _seal(self, tx: Transaction, watermark: WatermarkState, now: datetime) -> tuple[date | None, list[date]]:
         """Retention: the last `days` closed days keep their rows. Returns the new sealed_before and the days sealed now."""

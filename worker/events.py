@@ -338,3 +338,13 @@ class EventBatch:
     events: Mapping[Stream, pa.RecordBatch]
     tombstones: Mapping[Stream, pa.RecordBatch]
     rejected: Sequence[Rejected]
+
+
+def no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    """An empty batch of the schema."""
+    empty = [pa.array([], field.type) if field.type != pa.uuid() else _no_uuids() for field in schema]
+    return pa.RecordBatch.from_arrays(empty, schema=schema)
+
+
+def _no_uuids() -> pa.Array:
+    return pa.ExtensionArray.from_storage(pa.uuid(), pa.array([], pa.binary(16)))

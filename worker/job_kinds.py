@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Protocol
 
 from tenacity import sleep_using_event
@@ -12,9 +13,11 @@ from worker.config import Settings
 from worker.decode import Decoder, ReportingZone
 from worker.decode.registry import schema_source
 from worker.errors import ConfigError
+from worker.events import Origin
 from worker.jobs.feed import Feed
 from worker.jobs.job import Committed, Job, MergeJob, feed_resume_point
 from worker.jobs.runner import Maker
+from worker.rebuild import Days, RebuildJob, feed_point
 from worker.replay import ReplayPlan, replay_feed
 from worker.store.jobs import JobRow
 
@@ -53,18 +56,28 @@ def decoder_of(settings: Settings) -> Decoder:
 
 
 def _replay(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:
-    return MergeJob(row, _log_feed(row.arguments, row, shop, abandoned), shop.committer, shop.settings, shop.committed)
+    plan = ReplayPlan.from_json(row.arguments["plan"])
+    feed = _log_feed(plan, row, feed_resume_point(row), shop, abandoned)
+    return MergeJob(row, feed, shop.committer, shop.settings, shop.committed)
 
 
-def _log_feed(arguments: Mapping[str, Any], row: JobRow, shop: Shop, abandoned: threading.Event) -> Feed:
+def _log_feed(plan: ReplayPlan, row: JobRow, resume_point: Mapping[str, Any] | None, shop: Shop, abandoned: threading.Event) -> Feed:
     return replay_feed(
-        ReplayPlan.from_json(arguments["plan"]),
+        plan,
         shop.settings,
         decoder_of(shop.settings),
-        resume_point=feed_resume_point(row),
-        rate=arguments.get("rate"),
+        resume_point=resume_point,
+        rate=row.arguments.get("rate"),
         sleep=sleep_using_event(abandoned),
     )
 
 
-KINDS: Mapping[str, Kind] = {"replay": _replay}
+def _rebuild(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:
+    first, last = map(date.fromisoformat, row.arguments["days"])
+    plan = ReplayPlan.from_json(row.arguments["plan"])
+    days = Days(first, last, Origin.REPLAY, {partition: asked for partition, asked, _ in plan.ranges})
+    feed = _log_feed(plan, row, feed_point(row), shop, abandoned)
+    return RebuildJob(row, feed, shop.committer, shop.settings, days)
+
+
+KINDS: Mapping[str, Kind] = {"replay": _replay, "rebuild": _rebuild}

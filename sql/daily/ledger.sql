@@ -1,5 +1,5 @@
 -- ledger: what changed in closed days, by the reason and the hour of ingestion; with it the offsets that did it and the money by currency.
--- grain: (day, reason, ingestion_hour)   reads: changed_day, batch_day, batch_offset, order_change   writes: ledger, ledger_offset, ledger_sales
+-- grain: (day, reason, ingestion_hour)   reads: changed_day, batch_day, batch_offset, sales_change   writes: ledger, ledger_offset, ledger_sales
 -- parameters: origin, ingested_at
 merge into ledger as target
 using (
@@ -29,15 +29,7 @@ when not matched then insert (day, reason, ingestion_hour, topic, partition, fir
 );
 
 merge into ledger_sales as target
-using (
-    select o.day, o.currency, sum(sign) as orders, sum(sign * gross_cents) as gross_cents, sum(sign * discount_total_cents) as discount_cents,
-           sum(sign * refunded_cents) as refunded_cents, sum(sign * tax_cents) as tax_cents, sum(sign * net_cents) as net_cents,
-           sum(sign * cost_cents) as cost_cents
-    from order_change as o semi join changed_day as c on o.day = c.day
-    group by o.day, o.currency
-    having sum(sign) <> 0 or sum(sign * gross_cents) <> 0 or sum(sign * discount_total_cents) <> 0 or sum(sign * refunded_cents) <> 0
-        or sum(sign * tax_cents) <> 0 or sum(sign * net_cents) <> 0 or sum(sign * cost_cents) <> 0
-) as delta
+using sales_change as delta
 on target.day = delta.day and target.reason = $origin and target.ingestion_hour = date_trunc('hour', cast($ingested_at as timestamp))
    and target.currency = delta.currency
 when matched then update set

@@ -4,7 +4,7 @@ What is said here in Python is the order of the statements; what each does is sa
 protocol, for this module stands before the store.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from worker.aggregate.accounting import Accounting, Counts
 from worker.aggregate.membership import Days, Hashes, Membership, mixed, repeated
-from worker.events import EVENT_SCHEMAS, TOMBSTONES, EventBatch, Outcome, Stream
+from worker.events import EVENT_SCHEMAS, TOMBSTONES, EventBatch, Outcome, Stream, no_rows
 from worker.tables import TABLES
 
 __all__ = ["Accounting", "Counts", "Membership", "Merged", "Transaction", "merge", "touchpoint_hashes"]
@@ -27,6 +27,7 @@ class Transaction(Protocol):
     """What a merge needs of the store: rows staged under a name, and SQL files run with the transaction's parameters."""
 
     def stage(self, name: str, rows: pa.RecordBatch) -> None: ...
+    def stage_days(self, name: str, days: Sequence[date]) -> None: ...
     def run(self, name: str, **parameters: Any) -> None: ...
     def rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]: ...
     def days_of(self, table: str, before: date) -> list[date]:
@@ -86,7 +87,7 @@ def merge(
     for name in ("batch/accepted_order", "batch/batch_day", "batch/batch_offset", "daily/day_offset"):
         tx.run(name)
     changed = _changed_days(tx, [name for name in merged if TABLES[name].is_daily], closed_before, sealed_before)
-    tx.stage("changed_day", pa.record_batch({"day": pa.array(changed, pa.date32())}))
+    tx.stage_days("changed_day", changed)
     return Merged(
         accounting,
         expired,
@@ -104,7 +105,7 @@ def _without_expired(
     live: dict[Stream, pa.RecordBatch] = {}
     expired: dict[Stream, list[tuple[int, date]]] = {}
     for stream in (Stream.ORDERS, Stream.TOUCHPOINTS):
-        rows = batch.events.get(stream, _no_rows(EVENT_SCHEMAS[stream]))
+        rows = batch.events.get(stream, no_rows(EVENT_SCHEMAS[stream]))
         if _before(rows, sealed_before):
             is_expired = pc.less(rows["day"], pa.scalar(sealed_before, pa.date32()))
             gone = rows.filter(is_expired)
@@ -160,12 +161,12 @@ def _merge_dimension(tx: Transaction, batch: EventBatch, stream: Stream, account
 
 def _merge_stock(tx: Transaction, batch: EventBatch) -> None:
     """Readings of stock count even where the product's version is superseded."""
-    tx.stage("incoming_product", batch.events.get(Stream.PRODUCTS, _no_rows(EVENT_SCHEMAS[Stream.PRODUCTS])))
+    tx.stage("incoming_product", batch.events.get(Stream.PRODUCTS, no_rows(EVENT_SCHEMAS[Stream.PRODUCTS])))
     tx.run("daily/product_stock")
 
 
 def _merge_tombstones(tx: Transaction, batch: EventBatch, stream: Stream, accounting: Accounting) -> int:
-    rows = batch.tombstones.get(stream, _no_rows(TOMBSTONES))
+    rows = batch.tombstones.get(stream, no_rows(TOMBSTONES))
     tx.stage("incoming_tombstone", rows)
     if rows.num_rows:
         tx.run("batch/tombstone_version", stream=stream.value)
@@ -205,13 +206,3 @@ def _before(rows: pa.RecordBatch, day: date | None) -> int:
 def _epoch_days(rows: pa.RecordBatch) -> Days:
     days: Days = rows["day"].cast(pa.int32()).to_numpy(zero_copy_only=False)
     return days
-
-
-def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays(
-        [pa.array([], field.type) if field.type != pa.uuid() else _no_uuids() for field in schema], schema=schema
-    )
-
-
-def _no_uuids() -> pa.Array:
-    return pa.ExtensionArray.from_storage(pa.uuid(), pa.array([], pa.binary(16)))

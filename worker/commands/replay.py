@@ -38,7 +38,9 @@ def replay(
     kind = "replay"
     arguments: dict[str, Any] = {"rate": rate}
     if rebuild_days is None:
-        request = ReplayRequest(tuple(topic or ()), tuple(partition or ()), first, end, since and moment(since), until and moment(until))
+        request = ReplayRequest(
+            tuple(topic or ()), tuple(partition or ()), first, end, moment(since) if since else None, moment(until) if until else None
+        )
         plan = _replay_plan(settings, request)
     else:
         if topic or partition or first is not None or end is not None or since or until:

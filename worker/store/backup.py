@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 ROW_HASH = "row_hash"  # the column with the hash of its row that goes along with the rows of a table
 _HASHES = 2**64
+_TOLD_ROWS = 1_000_000  # so that who waits sees that it goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,8 @@ def write(path: Path, settings: Store, made_by: Definitions, tables: Iterable[Ta
         stored = columns(connection)
         for table in tables:
             rows = _fill(connection, table, stored[table.name])
-            log.info("table_copied", table=table.name, rows=rows)
+            if rows > _TOLD_ROWS:
+                log.info("table_copied", table=table.name, rows=rows)
         connection.execute("create schema definition")
         _create_views(connection, made_by.views)
         connection.execute("checkpoint")  # close() would do it too, but say nothing where the disk is full

@@ -1,5 +1,6 @@
 """Retention: event and keyed rows of old closed days are dropped; their daily rows stay, sealed under a checksum."""
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
 import duckdb
@@ -23,17 +24,10 @@ def checksums(connection: duckdb.DuckDBPyConnection, table: str, first: date, be
 
 
 def seal(
-    connection: duckdb.DuckDBPyConnection, tables_on: frozenset[str], sealed_before: date | None, new_sealed_before: date
+    connection: duckdb.DuckDBPyConnection, tables_on: Collection[str], sealed_before: date | None, new_sealed_before: date
 ) -> list[date]:
     """Seal the days before `new_sealed_before`, within the caller's transaction. Returns those that were not sealed yet, ascending."""
-    first = sealed_before or date.min
-    for table in SEALED_TABLES:
-        if table in tables_on:
-            rows = [
-                (day, table, count, checksum) for day, (count, checksum) in checksums(connection, table, first, new_sealed_before).items()
-            ]
-            if rows:
-                connection.executemany("insert into day_checksum values (?, ?, ?, ?)", rows)
+    _keep_checksums(connection, tables_on, sealed_before or date.min, new_sealed_before)
     for table in _DROPPED:
         connection.execute(f"delete from {table} where day < $before", {"before": new_sealed_before})
     connection.execute("update progress set sealed_before = $before", {"before": new_sealed_before})
@@ -41,6 +35,23 @@ def seal(
         "update day_state set is_sealed = true where day < $before and not is_sealed returning day", {"before": new_sealed_before}
     )
     return sorted(day for (day,) in sealed.fetchall())
+
+
+def seal_again(connection: duckdb.DuckDBPyConnection, tables_on: Collection[str], day: date) -> None:
+    """Rows of these tables, of a day that is sealed, were rebuilt: new checksums, and its event and keyed rows go."""
+    for table in tables_on:
+        connection.execute("delete from day_checksum where day = $day and table_name = $table", {"day": day, "table": table})
+    _keep_checksums(connection, tables_on, day, day + timedelta(days=1))
+    for table in _DROPPED:
+        connection.execute(f"delete from {table} where day = $day", {"day": day})
+
+
+def _keep_checksums(connection: duckdb.DuckDBPyConnection, tables_on: Collection[str], first: date, before: date) -> None:
+    for table in SEALED_TABLES:
+        if table in tables_on:
+            rows = [(day, table, count, checksum) for day, (count, checksum) in checksums(connection, table, first, before).items()]
+            if rows:
+                connection.executemany("insert into day_checksum values (?, ?, ?, ?)", rows)
 
 
 def forget_rejected(connection: duckdb.DuckDBPyConnection, now: datetime, keep_for: timedelta, *, has_dlq: bool) -> None:

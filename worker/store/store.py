@@ -22,8 +22,8 @@ from worker.source import UNKNOWN, Identity
 from worker.source.dlq import OutboxRow
 from worker.store import database, jobs, kept, rebuilding, retention
 from worker.store.jobs import JobRow, JobState, Progress
-from worker.store.rejected import Selection
 from worker.store.rebuilding import RebuiltDay
+from worker.store.rejected import Selection
 from worker.store.sql import arrow, run
 from worker.watermark import WatermarkState
 

@@ -1,0 +1,187 @@
+"""Days that are computed anew from the log: what was damaged comes right, what was right stays as it is, and the ledger tells."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.jobs import Rebuild
+from tests.support.worker import Worker, order, touch
+from worker.errors import SourceError
+from worker.events import Partition
+
+DAY, NEXT_DAY = "2026-03-05", "2026-03-06"
+DAMAGES = {
+    "an event is gone": "delete from touchpoint where customer_id = 'c1'",
+    "an order is gone": "delete from order_current where order_id = 'o1'",
+    "a value is wrong": "update order_current set net_cents = 7, gross_cents = 7 where order_id = 'o2'",
+    "a text is wrong": "update touchpoint set channel = 'wrong' where customer_id = 'c2'",
+    "a table is lost": "delete from daily_sales",
+    "a keyed table is lost": "delete from customer_day",
+    "first days are lost": "delete from customer_first",
+    "a count is wrong": "update daily_reach set customers = customers + 1",
+    "a row should not be": "insert into hourly_traffic values (date '2026-03-05', 3, 'made up', 9)",
+}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Worker]:
+    """Two closed days; c1 was there on both."""
+    worker = Worker(tmp_path)
+    worker.feed(
+        touch("c1", DAY, channel="email", cost_cents=5),
+        touch("c2", DAY, channel="ads"),
+        order("o1", DAY, customer_id="c1"),
+        order("o2", DAY, customer_id="c3", currency="EUR"),
+        order("o2", DAY, customer_id="c3", currency="EUR", updated=NEXT_DAY, refunded_cents=100),
+        order("not counted", DAY, status="PLACED"),
+        touch("c1", NEXT_DAY),
+        order("o3", NEXT_DAY, customer_id="c1"),
+        close=NEXT_DAY,
+    )
+    yield worker
+    worker.close()
+
+
+def everything(worker: Worker) -> dict[str, list[tuple[object, ...]]]:
+    """What the tables say, without when it was ingested."""
+    tables = [name for (name,) in worker.query("select table_name from duckdb_tables() where not temporary order by all")]
+    record = {"job", "accounting", "progress", "ledger", "ledger_offset", "ledger_sales", "day_state", "schema_migration", "file_setting"}
+    found = {}
+    for name in tables:
+        if name not in record and not name.startswith("rebuild_"):
+            without = "* exclude (ingested_at)" if name in {"touchpoint", "order_current", "rejected", "expired"} else "*"
+            found[name] = worker.query(f"select {without} from {name} order by all")
+    return found
+
+
+def test_a_rebuild_changes_nothing_where_nothing_was_wrong(shop: Worker) -> None:
+    before, ingested = everything(shop), shop.query("select max(ingested_at) from touchpoint")
+    row = Rebuild(shop, DAY, NEXT_DAY).run()
+    assert everything(shop) == before
+    assert shop.query("select max(ingested_at) from touchpoint") == ingested
+    assert (shop.revision(DAY), shop.revision(NEXT_DAY)) == (1, 1)
+    assert shop.rows("ledger") == []
+    assert (row.counts["read"], row.counts["accepted"], row.counts["duplicate"], row.counts["superseded"]) == (8, 0, 7, 1)
+    assert not shop.differences()
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_what_was_damaged_comes_right(shop: Worker, damage: str) -> None:
+    before = everything(shop)
+    shop.tamper(damage)
+    assert everything(shop) != before
+    Rebuild(shop, DAY, NEXT_DAY).run()
+    assert everything(shop) == before
+    assert not shop.differences()
+
+
+def test_only_the_days_asked_for_are_touched(shop: Worker) -> None:
+    shop.tamper("delete from daily_sales")
+    Rebuild(shop, DAY).run()
+    assert {day for (day,) in shop.rows("daily_sales", "day")} == {DAY}
+
+
+def test_the_ledger_tells_what_a_mended_value_came_to(shop: Worker) -> None:
+    shop.tamper("update order_current set net_cents = 7 where order_id = 'o1'")
+    shop.tamper("update daily_sales set net_cents = 7 where currency = 'USD' and day = date '2026-03-05'")
+    Rebuild(shop, DAY).run()
+    assert shop.revision(DAY) == 2
+    assert (shop.ledger(DAY).reason, shop.ledger(DAY).late_new, shop.ledger(DAY).late_update) == ("replay", 0, 1)
+    assert (shop.ledger_sales(DAY).orders, shop.ledger_sales(DAY).net_cents) == (0, 993)
+
+
+def test_a_first_day_that_comes_back_moves_new_customers_between_days(shop: Worker) -> None:
+    """As if the first visit had never been read: c1 was new on the second day only."""
+    shop.tamper("delete from touchpoint where customer_id = 'c1' and day = date '2026-03-05'")
+    shop.tamper("delete from order_current where order_id = 'o1'")
+    shop.tamper("delete from customer_day where customer_id = 'c1' and day = date '2026-03-05'")
+    shop.tamper(
+        "update customer_first set first_active_day = date '2026-03-06', first_touch_day = date '2026-03-06', "
+        "first_order_day = date '2026-03-06' where customer_id = 'c1'"
+    )
+    shop.tamper("update daily_users set active_customers = 2, buyers = 1, new_customers = 2, new_buyers = 1 where day = date '2026-03-05'")
+    shop.tamper("update daily_users set new_customers = 1, new_buyers = 1 where day = date '2026-03-06'")
+    Rebuild(shop, DAY).run()
+    assert shop.rows("daily_users", "day", "new_customers", "new_buyers") == [(DAY, 3, 2), (NEXT_DAY, 0, 0)]
+    assert (shop.revision(DAY), shop.revision(NEXT_DAY)) == (2, 2)
+    assert not shop.differences()
+
+
+@pytest.mark.parametrize("pieces", range(6))
+def test_a_rebuild_that_was_killed_goes_on(shop: Worker, pieces: int) -> None:
+    before = everything(shop)
+    shop.tamper(DAMAGES["an event is gone"])
+    shop.tamper(DAMAGES["a table is lost"])
+    rebuild = Rebuild(shop, DAY, NEXT_DAY)
+    rebuild.run(pieces)
+    shop.crash()
+    row = rebuild.run()
+    assert everything(shop) == before
+    assert row.counts["read"] == 8
+    assert row.done == row.total
+
+
+def test_what_the_live_stream_brings_meanwhile_stays(shop: Worker) -> None:
+    rebuild = Rebuild(shop, DAY)
+    late: list[Callable[[], object]] = [
+        lambda: shop.feed(touch("c9", DAY), order("o9", DAY, customer_id="c9")),
+        lambda: shop.feed(order("o1", DAY, customer_id="c1", updated=NEXT_DAY, refunded_cents=50)),
+    ]
+    for _ in rebuild.steps():
+        if late:
+            late.pop()()
+    assert not late
+    assert ("c9",) in shop.rows("customer_first", "customer_id")
+    assert shop.query("select refunded_cents from order_current where order_id = 'o1'") == [(50,)]
+    assert not shop.differences()
+    assert shop.rows("day_offset", "day", "topic", "last_offset")[:2] == [(DAY, "orders", 7), (DAY, "touchpoints", 3)]
+
+
+def test_a_range_that_is_gone_says_so(shop: Worker) -> None:
+    shop.log.delete_before(Partition("orders", 0), 2)
+    with pytest.raises(SourceError, match="log starts at 2"):
+        Rebuild(shop, DAY)
+
+
+@pytest.fixture
+def sealed_shop(tmp_path: Path) -> Iterator[Worker]:
+    """The first day is sealed: its rows are gone."""
+    worker = Worker(tmp_path, retention={"days": 2})
+    worker.feed(touch("c1", DAY, cost_cents=5), touch("c2", DAY), order("o1", DAY, customer_id="c1"), close="2026-03-09")
+    assert worker.query("select is_sealed from day_state where day = date '2026-03-05'") == [(True,)]
+    yield worker
+    worker.close()
+
+
+def test_a_sealed_day_that_was_right_is_the_same_after_a_rebuild(sealed_shop: Worker) -> None:
+    before = everything(sealed_shop)
+    Rebuild(sealed_shop, DAY).run()
+    assert everything(sealed_shop) == before
+    assert sealed_shop.revision(DAY) == 1
+    assert sealed_shop.rows("ledger") == []
+    assert not sealed_shop.differences()
+
+
+def test_a_sealed_day_that_was_damaged_comes_right_and_stays_sealed(sealed_shop: Worker) -> None:
+    before = everything(sealed_shop)
+    sealed_shop.tamper("update daily_sales set net_cents = 7, orders = 3")
+    sealed_shop.tamper("delete from daily_channel")
+    assert sealed_shop.differences()
+    Rebuild(sealed_shop, DAY).run()
+    assert everything(sealed_shop) == before
+    assert sealed_shop.revision(DAY) == 2
+    assert (sealed_shop.ledger_sales(DAY).orders, sealed_shop.ledger_sales(DAY).net_cents) == (-2, 993)
+    assert not sealed_shop.differences()
+
+
+def test_an_expired_event_that_lies_among_what_is_read_is_part_of_the_sealed_day_then(sealed_shop: Worker) -> None:
+    """The range that feeds two days together covers it."""
+    sealed_shop.feed(touch("c3", DAY), touch("c1", "2026-03-09"))
+    assert sealed_shop.accounting("touchpoints")["expired"] == 1
+    Rebuild(sealed_shop, DAY, "2026-03-09").run()
+    assert sealed_shop.rows("daily_reach", "day", "touchpoints", "customers") == [(DAY, 3, 3), ("2026-03-09", 1, 1)]
+    assert sealed_shop.query("select resolution from expired") == [("accepted",)]
+    assert sealed_shop.rows("daily_users", "day", "new_customers") == [(DAY, 3), ("2026-03-09", 0)]
+    assert (sealed_shop.ledger(DAY).touchpoints, sealed_shop.revision(DAY)) == (1, 2)
+    assert not sealed_shop.differences()

@@ -1,0 +1,101 @@
+"""Jobs on a tests' Worker, in one thread: pieces are read and committed one by one, with whatever a test does between them."""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+from tests.support.fake_ranges import FakeBroker, FakeRangeReader
+from tests.support.worker import Worker, WriterSchemas
+from worker.decode import Decoder, ReportingZone
+from worker.events import Origin
+from worker.jobs.feed import Feed
+from worker.jobs.job import Job, MergeJob, feed_resume_point
+from worker.rebuild import Days, RebuildJob, feed_point
+from worker.replay import DayOffset, ReplayFeed, ReplayPlan, ReplayRequest, plan_rebuild, plan_replay
+from worker.store.jobs import JobRow, JobState
+
+MOST_MESSAGES = 7  # of one piece
+
+
+def run_job(worker: Worker, job_id: int, make: Callable[[JobRow], Job], *, pieces: int | None = None) -> Iterator[Any]:
+    """Yields before each piece is committed; after `pieces` of them it stops, as a kill would leave it."""
+    (row,) = [row for row in worker.store.jobs() if row.id == job_id]
+    job = make(row)
+    left = pieces
+    while left is None or left > 0:
+        piece = job.read(worker.now)
+        if piece is None:
+            worker.store.set_job_state(job_id, JobState.DONE, worker.now)
+            break
+        yield piece
+        job.commit(piece, worker.now)
+        left = None if left is None else left - 1
+    job.close()
+
+
+class Replay:
+    """tidemark replay on the worker's log; what is asked for is planned at once."""
+
+    kind = "replay"
+
+    def __init__(self, worker: Worker, request: ReplayRequest | None = None) -> None:
+        self.worker = worker
+        self.plan = self._planned(request or ReplayRequest())
+        self.id = worker.store.add_job(self.kind, {}, "a test", worker.now)
+
+    def steps(self, pieces: int | None = None) -> Iterator[Any]:
+        """See run_job."""
+        return run_job(self.worker, self.id, self._job, pieces=pieces)
+
+    def run(self, pieces: int | None = None) -> JobRow:
+        """To its end, or for so many pieces."""
+        for _ in self.steps(pieces):
+            pass
+        return self.row
+
+    @property
+    def row(self) -> JobRow:
+        (row,) = [row for row in self.worker.store.jobs() if row.id == self.id]
+        return row
+
+    def _planned(self, request: ReplayRequest) -> ReplayPlan:
+        state, topics = self.worker.pipeline.state, self.worker.settings.kafka.topics
+        return plan_replay(request, FakeBroker(self.worker.log), state.position, state.identity, topics.values())
+
+    def _job(self, row: JobRow) -> Job:
+        feed = log_feed(self.worker, self.plan, feed_resume_point(row))
+        return MergeJob(row, feed, self.worker.pipeline.committer, self.worker.settings, lambda *_: None)
+
+
+class Rebuild(Replay):
+    """tidemark replay --rebuild-days on the worker's log."""
+
+    kind = "rebuild"
+
+    def __init__(self, worker: Worker, first: str, last: str | None = None) -> None:
+        self.first, self.last = date.fromisoformat(first), date.fromisoformat(last or first)
+        super().__init__(worker)
+
+    def _planned(self, request: ReplayRequest) -> ReplayPlan:
+        with self.worker.store.cursor() as connection:
+            rows = connection.execute(
+                "select day, topic, topic_id, partition, first_offset, last_offset from day_offset where day between $first and $last",
+                {"first": self.first, "last": self.last},
+            ).fetchall()
+        state, topics = self.worker.pipeline.state, self.worker.settings.kafka.topics
+        assert state.identity is not None
+        return plan_rebuild([DayOffset(*row) for row in rows], FakeBroker(self.worker.log), state.identity, topics.values())
+
+    def _job(self, row: JobRow) -> Job:
+        days = Days(self.first, self.last, Origin.REPLAY, {partition: asked for partition, asked, _ in self.plan.ranges})
+        feed = log_feed(self.worker, self.plan, feed_point(row))
+        return RebuildJob(row, feed, self.worker.pipeline.committer, self.worker.settings, days)
+
+
+def log_feed(worker: Worker, plan: ReplayPlan, resume_point: Any) -> Feed:
+    """The feed of a plan from the worker's log."""
+    settings = worker.settings
+    zone = ReportingZone(settings.time.reporting_time_zone)
+    decoder = Decoder(WriterSchemas(), zone, settings.time.future_guard, settings.kafka.topics)
+    reader = FakeRangeReader(worker.log, settings.kafka.topics, plan.left(resume_point), plan.identity)
+    return ReplayFeed(plan, reader, decoder, MOST_MESSAGES, resume_point=resume_point)
