@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +21,8 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     Exit code 5 if there is a problem; warnings are none.
     """
     sources = context.ensure_object(Sources)
-    findings = print_findings(examine(sources.read, _report, os.environ, lambda: datetime.now(UTC)), as_json=as_json)
+    with closing(examine(sources.read, _report, os.environ, lambda: datetime.now(UTC))) as found:
+        findings = print_findings(found, as_json=as_json)
     if not as_json:
         typer.echo(summary(findings))
     refuse_problems(findings, "there are problems")

@@ -5,7 +5,7 @@ them one after the other; what one found out, later ones know.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -33,7 +33,7 @@ def examine(
     report: Callable[[Settings, str], Sequence[Mapping[str, Any]]],
     environment: Mapping[str, str],
     now: Callable[[], datetime],
-) -> Iterator[Finding]:
+) -> Generator[Finding, None, None]:
     """All findings as they come, without secrets. load: reads the configuration. report: the rows of sql/reports/<name>.sql."""
     machine = this_machine()
     yield from within(SECONDS, "machine", machine_checks(machine))

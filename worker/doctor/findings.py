@@ -70,18 +70,21 @@ def within(seconds: float, check: str, checks: Checks[Facts]) -> Generator[Findi
     Each must come within `seconds`. That it did not, and whatever the checks raise, is a finding too: it is called `check`.
     """
     told: SimpleQueue[Finding | _End[Facts]] = SimpleQueue()
-    Thread(target=_run, args=(check, checks, told), name=f"doctor-{check}", daemon=True).start()
-    while True:
-        try:
-            item = told.get(timeout=seconds)
-        except Empty:
-            yield problem(
-                check, f"no answer within {seconds:g} s", "Look for what hangs: a network file system, a name server, a firewall."
-            )
-            return None
-        if isinstance(item, _End):
-            return item.facts
-        yield Finding(item.check, item.level, redacted(item.found), redacted(item.remedy))
+    thread = Thread(target=_run, args=(check, checks, told), name=f"doctor-{check}", daemon=True)
+    thread.start()
+    try:
+        while True:
+            try:
+                item = told.get(timeout=seconds)
+            except Empty:
+                yield problem(check, f"no answer within {seconds:g} s", "Look for what hangs: a disk, a name server, a firewall.")
+                return None
+            if isinstance(item, _End):
+                return item.facts
+            yield Finding(item.check, item.level, redacted(item.found), redacted(item.remedy))
+    except GeneratorExit:
+        thread.join(seconds)  # a process that ends in the middle of it ends badly
+        raise
 
 
 def _run(check: str, checks: Checks[Facts], told: "SimpleQueue[Finding | _End[Facts]]") -> None:

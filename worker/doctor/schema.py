@@ -104,7 +104,7 @@ def examined(text: str, stream: Stream | None = None) -> SchemaVerdict:
 def _whole(stream: Stream, writer: Type, fields: tuple[FieldVerdict, ...]) -> SchemaVerdict:
     unreadable = [field.field for field in fields if field.level is Level.PROBLEM]
     if unreadable:
-        remedy = "Mend it before it is registered, or keep producers on the version before. The fields below say how."
+        remedy = "Mend it before it is registered, or keep producers on the version before."
         return SchemaVerdict(stream, Level.PROBLEM, f"every message would be rejected, for {', '.join(unreadable)}", remedy, fields)
     worst = max((field.level for field in fields), key=_LEVELS.index, default=Level.OK)
     try:

@@ -14,7 +14,7 @@ from worker.config import Serve, Settings
 from worker.doctor.findings import Checks, Finding, ok, problem, warning
 from worker.serve.status import Status
 
-_SECONDS = 2.0
+SECONDS = 2.0
 _MAX_ADDRESS_BYTES = 103  # of a socket's path; a longer one takes a way round that only Linux has
 
 
@@ -47,7 +47,7 @@ def port(serve: Serve) -> Port:
 def _file_served(serve: Serve) -> str | None:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(serve.host, serve.host)
     try:
-        answer = httpx.get(httpx.URL(scheme="http", host=host, port=serve.port, path="/status"), timeout=_SECONDS, trust_env=False)
+        answer = httpx.get(httpx.URL(scheme="http", host=host, port=serve.port, path="/status"), timeout=SECONDS, trust_env=False)
         return str(answer.json()["file"]["path"])
     except (httpx.HTTPError, ValueError, LookupError, TypeError):
         return None
