@@ -11,6 +11,8 @@ from worker.commands.explanation import explained
 from worker.commands.formats import screen
 from worker.errors import ConfigError
 
+_EARLIEST, _LATEST = date(1980, 1, 1), date(2100, 1, 1)
+
 
 def explain(
     context: typer.Context,
@@ -28,6 +30,9 @@ def explain(
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise ConfigError(f"{text} is not a day", "Write it as 2026-03-05.") from None
+    if not _EARLIEST <= day < _LATEST:
+        raise ConfigError(f"{text}: no event of such a day is accepted", f"Days are from {_EARLIEST} to {_LATEST}.")
+    return day

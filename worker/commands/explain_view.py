@@ -52,7 +52,7 @@ class ExplanationView:
             case _ if not told.commits:
                 yield "Its numbers are as at closing: nothing that counts has come since."
             case _:
-                yield f"It has changed since it closed: {count(told.commits)} commits brought late events, or moved a customer's first day."
+                yield f"It has changed since it closed, in {count(told.commits)} commit{'s' if told.commits > 1 else ''}."
         if told.state is DayState.SEALED:
             yield "Retention has dropped its rows: its numbers and the ledger stay, its late events can't be listed, and new ones expire."
 
