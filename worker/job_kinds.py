@@ -12,6 +12,8 @@ from worker.committer import Committer
 from worker.config import Settings
 from worker.decode import Decoder, ReportingZone
 from worker.decode.registry import schema_source
+from worker.decode.rows import decode_json_rows
+from worker.dlq import KeptFeed
 from worker.errors import ConfigError
 from worker.events import Origin
 from worker.jobs.feed import Feed
@@ -20,6 +22,7 @@ from worker.jobs.runner import Maker
 from worker.rebuild import Days, RebuildJob, feed_point
 from worker.replay import ReplayPlan, replay_feed
 from worker.store.jobs import JobRow
+from worker.store.rejected import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +83,17 @@ def _rebuild(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:
     return RebuildJob(row, feed, shop.committer, shop.settings, days)
 
 
-KINDS: Mapping[str, Kind] = {"replay": _replay, "rebuild": _rebuild}
+def _dlq(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:  # noqa: ARG001 - its pieces are short
+    settings, time = shop.settings, shop.settings.time
+    feed = KeptFeed(
+        shop.committer.store,
+        Selection.of(row.arguments),
+        settings.batch.max_messages,
+        messages=decoder_of(settings).decode,
+        file_rows=lambda batch, now: decode_json_rows(batch, ReportingZone(time.reporting_time_zone), time.future_guard, now),
+        resume_point=feed_resume_point(row),
+    )
+    return MergeJob(row, feed, shop.committer, settings, shop.committed, bears_rejected=True)
+
+
+KINDS: Mapping[str, Kind] = {"replay": _replay, "rebuild": _rebuild, "dlq": _dlq}
