@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import duckdb
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, computed_field
 
 from worker import __version__
 from worker.metrics import SourceState
@@ -143,6 +143,7 @@ class Status(_Snapshot):
     file: FileStatus | None = None
     versions: dict[str, str] = _versions()
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def offset_lag(self) -> int | None:
         """Of all partitions whose end is known; None where no end is."""
