@@ -38,9 +38,12 @@ class MockLog:
         return KafkaSource(Kafka(bootstrap_servers=self.bootstrap, topics=dict(topics), group_id=GROUP), accept)
 
     def mirrored(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """The group's committed offsets."""
+        """The group's committed offsets. Asked by a client of its own: once its broker has restarted, a client gets no answer from a
+        group's coordinator any more, and at the next restart librdkafka aborts the process (librdkafka issue 4605).
+        """
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, **self._options}, logger=SILENT)
         asked = [ConsumerGroupTopicPartitions(GROUP, [TopicPartition(*partition) for partition in partitions])]
-        (future,) = self.admin.list_consumer_group_offsets(asked, request_timeout=SECONDS).values()
+        (future,) = admin.list_consumer_group_offsets(asked, request_timeout=SECONDS).values()
         return {Partition(each.topic, each.partition): each.offset for each in future.result().topic_partitions}
 
 
