@@ -148,6 +148,6 @@ def test_offsets_below_the_logs_start_are_refused_with_what_is_left(changing_log
         f"partition {topic}/1: offset 0 is gone, the log starts at 10 now: 4 were deleted"
     )
     assert caught.value.remedy == (
-        f"What the log still has:  tidemark replay --topic {topic} --partition 0 --from 8\n"
+        f"What the log still has:  tidemark replay --topic {topic} --partition 0 --from 8 --to 10\n"
         "What is gone, from an archive:  tidemark backfill --from-archive DIR"
     )

@@ -110,7 +110,7 @@ def test_messages_deleted_while_a_range_is_read_end_it_after_what_was_fetched(ka
     read = len(ranges.messages)
     assert ranges.offsets() == {partition: list(range(read))}
     assert f"{topic}/0: offset {read:,} is gone" in caught.value.message
-    assert f"tidemark replay --topic {topic} --partition 0 --from 1990" in caught.value.remedy
+    assert f"tidemark replay --topic {topic} --partition 0 --from 1990 --to 2000" in caught.value.remedy
 
 
 def test_a_broker_that_goes_in_the_middle_is_waited_for(own_broker: JarBroker, kafka_log: KafkaLog, topic: str) -> None:

@@ -133,7 +133,7 @@ def test_offsets_that_are_gone_are_refused_with_the_way_out(log: FakeLog) -> Non
     log.delete_before(O0, 10)
     with pytest.raises(SourceError, match="orders/0: offset 3 is gone, the log starts at 10 now: 7 were deleted") as caught:
         plan(log, topics=("orders",), first=3)
-    assert "tidemark replay --topic orders --partition 0 --from 10\n" in caught.value.remedy
+    assert "tidemark replay --topic orders --partition 0 --from 10 --to 90\n" in caught.value.remedy
     assert "tidemark backfill --from-archive DIR" in caught.value.remedy
 
 

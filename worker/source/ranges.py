@@ -199,7 +199,7 @@ def check_held(ranges: Mapping[Partition, Range], bounds: Mapping[Partition, Bou
             gone = min(start, end) - first
             faults.append(f"partition {name(partition)}: offset {first:,} is gone, the log starts at {start:,} now: {gone:,} were deleted")
         if first < start < end:
-            command = f"tidemark replay --topic {partition.topic} --partition {partition.number} --from {start}"
+            command = f"tidemark replay --topic {partition.topic} --partition {partition.number} --from {start} --to {end}"
             remedies.append(f"What the log still has:  {command}")
     if faults:
         raise SourceError("\n".join(faults), "\n".join([*remedies, FROM_AN_ARCHIVE]))
