@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -244,6 +245,14 @@ def test_the_first_look_must_find_something(tmp_path: Path) -> None:
         Watcher(Settings(store=StoreSettings(path=tmp_path / "none.duckdb"))).look(NOW)
 
 
+def test_a_worker_of_another_version_is_told_as_such(settings: Settings) -> None:
+    with (
+        AdminServer(settings.admin_socket, {"status": lambda _: {"partitions": [{"topic": "orders"}]}}),
+        pytest.raises(StoreError, match="of another version"),
+    ):
+        Watcher(settings).look(NOW)
+
+
 def interrupted(looks: list[Look]) -> Iterator[Look]:
     yield from looks
     raise KeyboardInterrupt
@@ -287,6 +296,16 @@ def test_for_programs_it_is_a_line_of_json_a_look(
     assert ended.value.code == ExitCode.OK
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["state"], line["notice"].partition(";")[0]) for line in lines] == [("stopped", "no worker answers")] * 3
+
+
+def test_a_program_that_has_read_enough_ends_it(settings: Settings) -> None:
+    arguments = command("status", "--watch", "--json", path=settings.store.path)
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["state"] == "stopped"
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(PATIENCE)) == (b"", ExitCode.OK)
 
 
 def test_ctrl_c_ends_watching_with_0_and_gives_the_terminal_back(settings: Settings) -> None:

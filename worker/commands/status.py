@@ -1,5 +1,6 @@
 """tidemark status: how far the worker has come; of a worker that runs, else of the file."""
 
+import os
 import signal
 import sys
 import time
@@ -11,6 +12,7 @@ from itertools import chain
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.live import Live
 
@@ -24,7 +26,7 @@ from worker.serve.admin import NoWorker, ask
 from worker.serve.status import Status, status_of_file
 from worker.store.reader import open_reader
 
-_ANSWER_SECONDS = 5.0  # the worker answers from a snapshot, at once
+_ANSWER_SECONDS = 10.0  # the worker answers from a snapshot, at once
 
 
 def status(
@@ -60,7 +62,12 @@ def current_status(settings: Settings) -> Status:
 
 
 def _asked(settings: Settings) -> Status:
-    return Status.model_validate(ask(settings.admin_socket, "status", seconds=_ANSWER_SECONDS))
+    try:
+        return Status.model_validate(ask(settings.admin_socket, "status", seconds=_ANSWER_SECONDS))
+    except ValidationError:
+        raise StoreError(
+            "the worker that runs is of another version than this command", "Ask it with its own, or start it again."
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ class Watcher:
             return self._last
         except NoWorker:
             if self._last is None:
-                self._last = Look(now, current_status(self._settings), "no worker answers; ")
+                self._last = Look(now, current_status(self._settings))
             return self._since(self._last, now, "no worker answers; trying again")
         except (StoreError, Unavailable) as error:
             if self._last is None:
@@ -120,7 +127,7 @@ def write_looks(looks: Iterator[Look]) -> None:
             print_json_lines([{"looked_at": look.at.isoformat(), "notice": look.notice, **look.status.as_json()}])
             sys.stdout.flush()
     except BrokenPipeError:
-        sys.stdout = None  # what it still holds can't be written at the end either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end of what it can't flush
 
 
 def _looks(watcher: Watcher, pause: Callable[[], None]) -> Iterator[Look]:
