@@ -145,7 +145,7 @@ def drop_rejected(
         _ask(sum(row["messages"] for row in meant))
     selection = _as_of(selection, meant)
     dropped = have_done(settings, dlq.DROP, selection.model_dump(mode="json"), lambda committer, now: dlq.drop(committer, selection, now))
-    typer.echo(f"{dropped:,} messages were dropped")
+    typer.echo(f"messages dropped: {dropped:,}")
 
 
 def _selection(
@@ -202,13 +202,17 @@ def _tell_replayed(settings: Settings, job_id: int) -> None:
         return
     again = json.loads(job["resume_point"])["feed"]["rejected_again"] if job["resume_point"] else {}
     reasons = ", ".join(f"{count(number)} {reason}" for reason, number in sorted(again.items(), key=lambda item: (-item[1], item[0])))
-    typer.echo(f"{job['read'] - job['rejected']:,} came in, {job['rejected']:,} were rejected again" + (f": {reasons}" if again else ""))
+    told = [f"{job['read'] - job['rejected'] - job['expired']:,} came in"]
+    if job["expired"]:
+        told.append(f"{job['expired']:,} are for sealed days (tidemark expired list)")
+    told.append(f"{job['rejected']:,} were rejected again" + (f": {reasons}" if again else ""))
+    typer.echo(", ".join(told))
 
 
 def _facts(row: Mapping[str, Any]) -> dict[str, str]:
     state = {
         None: "on the list" + (", not sent to the DLQ topic yet" if row["is_pending"] else ""),
-        "accepted": f"came in {utc(row['resolved_at'])}",
+        "accepted": f"became an event {utc(row['resolved_at'])}",
         "dropped": f"dropped {utc(row['resolved_at'])}",
     }
     return {"rejected": f"{row['reason']}, at {row['stage']}", "detail": row["detail"], "state": state[row["resolution"]]}
