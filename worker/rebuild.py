@@ -61,6 +61,7 @@ class RebuildJob:
         self._read = int(point.get("read", 0))
         self._is_read = bool(point.get("is_read", False))
         self._next_day = date.fromisoformat(point["next_day"]) if "next_day" in point else days.first
+        self._known = set(committer.store.days_with_events(days.first, days.last))  # days to put right, those of the events read among them
         self._left: Iterator[date] | None = None
 
     def read(self, now: datetime) -> Portion | date | None:
@@ -68,10 +69,13 @@ class RebuildJob:
         if not self._is_read:
             portion = self._feed.next(now)
             if portion is not None:
+                for events in portion.batch.events.values():
+                    if "day" in events.schema.names:
+                        self._known |= set(self._days.of(events)["day"].unique().to_pylist())
                 return portion
             self._is_read = True
         if self._left is None:
-            self._left = iter([self._next_day + timedelta(days=n) for n in range((self._days.last - self._next_day).days + 1)])
+            self._left = iter(sorted(day for day in self._known if day >= self._next_day))
         return next(self._left, None)
 
     def commit(self, piece: Portion | date, now: datetime) -> None:
@@ -106,7 +110,7 @@ class RebuildJob:
         state = self._committer.state
         is_sealed = state.sealed_before is not None and day < state.sealed_before
         point = {"is_read": True, "staged": self._staged, "read": self._read, "next_day": (day + timedelta(days=1)).isoformat()}
-        done = self._read + (day - self._days.first).days + 1
+        done = self._read + sum(known <= day for known in self._known)
         with self._committer.transaction(now, self._days.origin) as tx:
             tx.stage("read_range", self._read_ranges())
             if is_sealed and (beyond := tx.rows("rebuild/beyond", day=day)):
@@ -125,12 +129,12 @@ class RebuildJob:
     @property
     def _total(self) -> int | None:
         total = self._feed.total
-        return None if total is None else total + (self._days.last - self._days.first).days + 1
+        return None if total is None else total + len(self._known)
 
     def _read_ranges(self) -> pa.RecordBatch:
         streams = {topic: stream for stream, topic in self._settings.kafka.topics.items()}
         ranges = [(streams[partition.topic].value, partition.number, *of) for partition, of in self._days.ranges.items()]
-        names = {"stream": pa.string(), "partition": pa.int32(), "first_offset": pa.int64(), "end_offset": pa.int64()}
+        names = {"stream": pa.string(), "partition": pa.int32(), "first_offset": pa.int64(), "before_offset": pa.int64()}
         return pa.record_batch({name: pa.array([row[n] for row in ranges], kind) for n, (name, kind) in enumerate(names.items())})
 
 

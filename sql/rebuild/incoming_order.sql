@@ -7,7 +7,7 @@ create or replace temp table old_order as
 select o.* exclude (counted, partition, "offset", ingested_at), o.partition, o."offset", o.counted, o.rowid as stored_rowid,
        r.partition is not null as is_read
 from order_current as o
-left join read_range as r on r.stream = 'orders' and r.partition = o.partition and o."offset" >= r.first_offset and o."offset" < r.end_offset
+left join read_range as r on r.stream = 'orders' and r.partition = o.partition and o."offset" >= r.first_offset and o."offset" < r.before_offset
 where o.day = $day;
 
 create or replace temp table stored_order as select * exclude (is_read) from old_order where not is_read;

@@ -7,7 +7,7 @@ create or replace temp table old_touchpoint as
 select t.* exclude (event_id, ingested_at), t.rowid as stored_rowid, r.partition is not null as is_read
 from touchpoint as t
 left join read_range as r
-    on r.stream = 'touchpoints' and r.partition = t.partition and t."offset" >= r.first_offset and t."offset" < r.end_offset
+    on r.stream = 'touchpoints' and r.partition = t.partition and t."offset" >= r.first_offset and t."offset" < r.before_offset
 where t.day = $day;
 
 create or replace temp table rebuilt_touchpoint as

@@ -1,6 +1,7 @@
 """`tidemark replay`, alone and through a running worker: what is there stays, what was missed is added, and a kill loses nothing."""
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,3 +162,36 @@ def test_a_replay_can_be_cancelled(worker: WorkerProcess) -> None:
     assert worker.ask("jobs", "cancel", "1").returncode == ExitCode.USAGE
     worker.signal(signal.SIGTERM)
     assert worker.end() == ExitCode.OK
+
+
+def test_a_dry_run_says_what_would_change_and_writes_nothing(worker: WorkerProcess) -> None:
+    assert "nothing would change" in worker.ask("replay", "--dry-run").stdout
+    lose_some_rows(worker)
+    held = worker.file.read_bytes()
+    dry = worker.ask("replay", "--dry-run")
+    assert dry.returncode == ExitCode.OK, dry.stderr
+    assert worker.file.read_bytes() == held
+    would_come = {
+        (day, table): int(count) for day, table, count in re.findall(r"(\d{4}-\d\d-\d\d) +│ (\w+) +│ +[\d,]+ │ +(\d+) │", dry.stdout)
+    }
+    rows = "select day, count(*) from touchpoint group by day"
+    with duckdb.connect(str(worker.file), read_only=True) as connection:
+        before = dict(connection.execute(rows).fetchall())
+    assert worker.ask("replay").returncode == ExitCode.OK
+    with duckdb.connect(str(worker.file), read_only=True) as connection:
+        after = dict(connection.execute(rows).fetchall())
+    came = {day: after[day] - before.get(day, 0) for day in after if after[day] != before.get(day, 0)}
+    assert {day: count for (day, table), count in would_come.items() if table == "touchpoint"} == {
+        str(day): count for day, count in came.items()
+    }
+    assert not list(worker.file.parent.glob("*dry-run*"))
+
+
+def test_days_are_rebuilt_from_the_log(worker: WorkerProcess, stream: LiveStream) -> None:
+    change(
+        worker, "delete from touchpoint where hash(event_id) % 3 = 0", "update order_current set net_cents = 1", "delete from daily_sales"
+    )
+    asked = worker.ask("replay", "--rebuild-days", "2000-01-01..2100-01-01")
+    assert asked.returncode == ExitCode.OK, asked.stderr
+    assert not stream.faults(worker.file)
+    assert worker.ask("verify").returncode == ExitCode.OK

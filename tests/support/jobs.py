@@ -60,6 +60,7 @@ class Replay:
 
     def _planned(self, request: ReplayRequest) -> ReplayPlan:
         state, topics = self.worker.pipeline.state, self.worker.settings.kafka.topics
+        assert state.identity is not None
         return plan_replay(request, FakeBroker(self.worker.log), state.position, state.identity, topics.values())
 
     def _job(self, row: JobRow) -> Job:

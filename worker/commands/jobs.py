@@ -88,35 +88,44 @@ def resume_job(context: typer.Context, job_id: JobId) -> None:
         _run_alone(settings, lambda _: job_id)
 
 
-def submit(settings: Settings, kind: str, arguments: Mapping[str, Any], *, detach: bool = False, creates_file: bool = False) -> None:
-    """Have a job done and follow it to its end: by the worker that holds the file, else here.
+def submit(settings: Settings, kind: str, arguments: Mapping[str, Any], *, detach: bool = False, creates_file: bool = False) -> int:
+    """Have a job done and follow it to its end: by the worker that holds the file, else here. Returns its id.
 
     Ctrl-C leaves it: the worker goes on with it; here, it goes on at the next start. Raises JobFailed, StoreError, Unavailable.
     """
-    requested_by = f"{getpass.getuser()}@{socket.gethostname()}"
     try:
-        job_id = ask(settings.admin_socket, "job_submit", {"kind": kind, "arguments": arguments, "requested_by": requested_by})
+        job_id = ask(settings.admin_socket, "job_submit", {"kind": kind, "arguments": arguments, "requested_by": _who()})
     except NoWorker:
         if detach:
             raise
         if not creates_file:
             require_file(settings.store.path)
-        _run_alone(settings, lambda jobs: jobs.add(kind, arguments, requested_by))
-        return
+        return _run_alone(settings, lambda jobs: jobs.add(kind, arguments, _who())).id
     typer.echo(f"the worker does it, as job {job_id}", err=True)
     if not detach:
         _follow(settings, job_id)
+    return int(job_id)
+
+
+def run_alone(settings: Settings, kind: str, arguments: Mapping[str, Any]) -> bool:
+    """Have a job done here, on a file that no worker holds. Returns whether it is: Ctrl-C ends it before. Raises JobFailed, StoreError."""
+    return _run_alone(settings, lambda jobs: jobs.add(kind, arguments, _who())).state is JobState.DONE
+
+
+def _who() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 _Find: TypeAlias = Callable[[JobRunner], int]
 
 
-def _run_alone(settings: Settings, find: _Find) -> None:
+def _run_alone(settings: Settings, find: _Find) -> JobRow:
     stop = Stop()
     with signals_handled(stop), _Bar() as bar:
         watcher = _Watcher(bar, find)
         row = run_one_job(settings, watcher.find, stop, watcher)
     _tell_end(_plain(row))
+    return row
 
 
 def _follow(settings: Settings, job_id: int) -> None:

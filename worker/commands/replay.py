@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from worker.commands import Sources, print_rows
+from worker.commands.changes import show_changes
 from worker.commands.days import day_range
 from worker.commands.jobs import Detach, submit
 from worker.commands.reading import report_rows
@@ -31,6 +32,7 @@ def replay(
         str | None, typer.Option(metavar="DAY..DAY", help="Compute these days anew from what fed them, after a fault was mended.")
     ] = None,
     rate: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many messages a second.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="On a copy of the file: show what would change, by day and table.")] = False,
     detach: Detach = False,
 ) -> None:
     """Read what was read once more: what is there stays, what was missed is added. The live stream goes on; the watermark stays."""
@@ -54,7 +56,10 @@ def replay(
     if not plan.total and kind == "replay":
         typer.echo("nothing is to be read")
         return
-    submit(settings, kind, arguments, detach=detach)
+    if dry_run:
+        show_changes(settings, kind, arguments)
+    else:
+        submit(settings, kind, arguments, detach=detach)
 
 
 def rebuild_plan(settings: Settings, first: date, last: date) -> ReplayPlan:

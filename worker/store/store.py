@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -257,6 +257,11 @@ class Store:
         """These have reached their DLQ. Raises StoreError; then they are sent once more."""
         with database.told(self.path):
             run(self._connection, "state/sent", {"ids": list(ids)})
+
+    def days_with_events(self, first: date, last: date) -> list[date]:
+        """The days from `first` to `last` that hold events, or will once they are rebuilt. From any thread."""
+        with closing(self.cursor()) as cursor:
+            return [day for (day,) in run(cursor, "rebuild/days", {"first": first, "last": last}).fetchall()]
 
     def jobs(self) -> list[JobRow]:
         """All jobs there ever were, by id."""

@@ -1,0 +1,66 @@
+"""--dry-run: the job is done on a copy of the file, and the copy compared with what it was. The file itself is not written to."""
+
+import shutil
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import typer
+
+from worker.commands import print_rows
+from worker.commands.formats import size
+from worker.commands.jobs import run_alone
+from worker.commands.reading import snapshot
+from worker.config import Settings
+from worker.errors import StoreError
+from worker.serve.snapshot import Wanted
+from worker.store.backup import write
+from worker.store.difference import SalesChange, TableChange, compare
+
+_COPIES = 2.5  # the copy, what it was, and what the job adds
+
+
+def show_changes(settings: Settings, kind: str, arguments: Mapping[str, Any]) -> None:
+    """Do the job on a copy beside the file, and print by day and table what it changes. Raises StoreError, JobFailed."""
+    file = settings.store.path
+    _require_space(file)
+    with TemporaryDirectory(prefix=f".{file.name}.dry-run-", dir=file.parent) as directory:
+        before, after = Path(directory) / "before.duckdb", Path(directory) / "after.duckdb"
+        with closing(snapshot(settings, Wanted())) as source:
+            write(before, settings.store, source.head.definitions, source.tables)
+        shutil.copyfile(before, after)
+        copy = settings.model_copy(
+            update={
+                "store": settings.store.model_copy(update={"path": after}),
+                "serve": settings.serve.model_copy(update={"admin_socket": None}),
+            }
+        )
+        is_done = run_alone(copy, kind, arguments)
+        changes, sales = compare(before, after, settings.store) if is_done else ([], [])
+    if is_done:
+        _print(changes, sales)
+
+
+def _print(changes: list[TableChange], sales: list[SalesChange]) -> None:
+    if not changes:
+        typer.echo("dry run: nothing would change")
+        return
+    rows = [(change.day, change.table, f"{change.gone:,}", f"{change.new:,}") for change in changes]
+    print_rows(["day", "table", "rows that go", "rows that come"], rows, title="would change", right=["rows that go", "rows that come"])
+    if sales:
+        columns = ["day", "currency", "orders", "orders then", "net", "net then"]
+        figures = [(s.day, s.currency, *(f"{n:,}" for n in (*s.orders, *s.net_cents))) for s in sales]
+        print_rows(columns, figures, title="sales (net in minor units)", right=columns[2:])
+    days = {change.day for change in changes if change.day is not None}
+    typer.echo(f"dry run: {len(days)} days would change; nothing was written to the file")
+
+
+def _require_space(file: Path) -> None:
+    needed, free = int(_COPIES * file.stat().st_size) if file.exists() else 0, shutil.disk_usage(file.parent).free
+    if free < needed:
+        raise StoreError(
+            f"a dry run makes copies of {file}: {size(needed)} beside it, of which {size(free)} are free",
+            "Free space, or replay without --dry-run: what is there already stays.",
+        )
