@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.findings import levels
 from worker.config import Loaded, Settings, read
 from worker.doctor.clock import clock_findings
 from worker.doctor.configuration import advice_checks, configuration_checks, ignored_findings, secret_findings
@@ -27,14 +28,6 @@ from worker.serve.status import FileStatus, Status, StatusBoard
 GIB = 1 << 30
 PLENTY = Machine(memory=16 * GIB, cores=4, open_files=4096)
 SECRET = "correct horse battery"
-
-
-def levels(findings: Iterable[Finding]) -> dict[str, Level]:
-    """The worst of each check."""
-    worst: dict[str, Level] = {}
-    for finding in findings:
-        worst[finding.check] = max(finding.level, worst.get(finding.check, Level.OK), key=list(Level).index)
-    return worst
 
 
 def the_one(findings: Iterable[Finding]) -> Finding:
