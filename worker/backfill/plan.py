@@ -60,7 +60,7 @@ def plan_archive(
         seen = sorted([*seen, *found.others])
     if not parts:
         raise ConfigError(
-            f"{directory} holds no Avro or Parquet file of {', '.join(topics)}, but {len(found.others):,} other files",
+            f"{directory} holds no Avro or Parquet file of {', '.join(topics)} ({len(found.others):,} other files)",
             "The name of a file, or of its directory, begins with its topic or stream. Or name the stream (--stream orders), "
             "or map another layout (--map orders=FILE.sql).",
         )

@@ -161,8 +161,7 @@ def _time(column: Column, array: pa.Array) -> tuple[pa.Array, Bools | None]:
 
 
 def _list(field: Field, array: pa.Array) -> tuple[pa.Array, Bools | None]:
-    """Lists of structs; a row with a bad item is bad."""
-    array = array.cast(pa.list_(array.type.value_type))
+    """Lists of structs; a row with a bad item is bad. (pyarrow 26 casts views of lists to lists that are not valid.)"""
     structs, row_of = array.flatten(), pc.list_parent_indices(array).to_numpy()
     item_bad = _bools(structs.is_null()) if structs.null_count else None
     arrays, names = [], [child.name for child in structs.type]

@@ -60,7 +60,7 @@ class Container:
     def blocks(self, first_row: int = 0) -> Iterator[Block]:
         """The blocks from the one that holds `first_row` on."""
         for offset, row, rows, size in self._heads():
-            if row + rows > first_row:
+            if row + rows > first_row or (rows == 0 and row >= first_row):
                 place = self._file.tell()
                 self._file.seek(place - size - _SYNC_SIZE)
                 packed = self._file.read(size)
@@ -99,6 +99,8 @@ class Container:
                 key = self._bytes()
                 metadata[key] = self._bytes()
         self._sync = self._file.read(_SYNC_SIZE)
+        if len(self._sync) < _SYNC_SIZE:
+            raise _Corrupt("it ends within its header")
         self._first_block = self._file.tell()
         return metadata
 
@@ -121,9 +123,9 @@ class Container:
 
 
 def damaged(name: str, what: str, row: int) -> ArchiveError:
-    """The error for a file of which the rows before `row` can be read."""
+    """The error for a file of which the rows before `row` are whole."""
     remedy = "Fetch it again, or take it out of the directory; then start anew: rows that came in already are recognised."
-    return ArchiveError(f"{name} is damaged: {what}. Its rows can be read up to row {row:,}, counted from 0, and none after it", remedy)
+    return ArchiveError(f"{name} is damaged: {what}. It was read up to row {row:,}, counted from 0", remedy)
 
 
 class _Decompressor(Protocol):
