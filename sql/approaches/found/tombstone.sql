@@ -1,0 +1,3 @@
+-- tombstone: all of it; there are few, and they are looked through.
+-- reads: tombstone
+from tombstone
