@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.commands import formats, shown
-from worker.commands.explanation import Change, DayState, Explanation, FirstDayMove, LateEvent, Number
+from worker.commands.explanation import Change, DayState, Explanation, FirstDayMove, LateEvent, Number, Offsets
 from worker.commands.formats import cells, count, lasting, moment, money, signed
 
 _ONE_LINE = 120  # columns in which an event has room in one line
@@ -100,8 +100,8 @@ class ExplanationView:
         changes, more = self._told.changes, self._told.changes_found - len(self._told.changes)
         made = formats.table(width, left=["hour of commit", "by"], last="offsets")
         for each in changes:
-            ranges = (f"{shown(o.topic)}/{o.partition} {count(o.first_offset)}-{count(o.last_offset)}" for o in each.offsets)
-            made.add_row(*cells(_hour(each), each.reason), Text(", ".join(ranges) or _without_offsets(each)))
+            ranges = ", ".join(_range(offsets) for offsets in each.offsets)
+            made.add_row(*cells(_hour(each), each.reason, ranges or _without_offsets(each)))
         rest = [Text(f"and {count(more)} earlier hours; --limit shows more", style="dim")] if more else []
         return Group(made, *rest) if changes else None
 
@@ -143,6 +143,11 @@ def _amount(number: Number, amount: int, *, is_signed: bool = False) -> str:
 
 def _hour(change: Change) -> str:
     return f"{change.ingestion_hour:%Y-%m-%d %H}:00"
+
+
+def _range(offsets: Offsets) -> str:
+    last = f"-{count(offsets.last_offset)}" if offsets.last_offset > offsets.first_offset else ""
+    return f"{offsets.topic}/{offsets.partition} {count(offsets.first_offset)}{last}"
 
 
 def _without_offsets(change: Change) -> str:
