@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -96,6 +97,29 @@ def sink_path(directory: Path, topic: str, partition: int, first: int, last: int
     """Where Connect's S3 sink puts a file; with `last`, the HDFS sink."""
     end = "" if last is None else f"+{last:010}"
     return directory / "topics" / topic / f"partition={partition}" / f"{topic}+{partition}+{first:010}{end}{ending}"
+
+
+def shop_dump(directory: Path) -> Path:
+    """A shop's tables as CSV files: prices in dollars, local times, one line an item."""
+    directory.mkdir()
+    orders = [
+        "order_id,customer,bought,state",
+        "a,17,2026-03-05 08:00:00,done",
+        "b,18,2026-03-05 23:30:00,done",
+        "c,17,2026-03-06 09:00:00,gone",
+    ]
+    lines = ["order_id,line,sku,price", "a,1,p1,10.00", "b,1,p2,2.50", "a,2,p2,2.49", "c,1,p1,-1.00"]
+    (directory / "orders.csv").write_text("\n".join(orders))
+    (directory / "lines.csv").write_text("\n".join(lines))
+    return directory
+
+
+def shop_select() -> str:
+    """The SELECT that docs/operations.md shows for it."""
+    guide = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
+    shown = re.search(r"```sql\n(-- One order a row.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    assert shown is not None
+    return shown[1]
 
 
 def without_logical_types(schema: Any) -> Any:

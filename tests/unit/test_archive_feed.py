@@ -226,6 +226,13 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
         read(tmp_path, origin=OriginColumns("p", "cost_cents"))
 
 
+def test_offsets_of_another_topic_or_cluster_are_left_alone(tmp_path: Path) -> None:
+    schema = pa.schema([*arrow_schema("touchpoints"), *INSERTED])
+    write_parquet(tmp_path / "touchpoints.parquet", [inserted(0, 4, 100)], schema)
+    touchpoints_parquet(sink_path(tmp_path, "touchpoints", 2, 0, 2), range(3))
+    assert read(tmp_path, has_offsets=False).places() == [(-1, -1)] * 4
+
+
 # Rows and files that do not fit
 
 

@@ -7,47 +7,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.archives import plan, read, touchpoints_parquet
+from tests.support.archives import plan, read, shop_dump, shop_select, touchpoints_parquet
 from worker.errors import ArchiveError, ConfigError
 from worker.events import Stream
 from worker.store.mapping import MappedQuery
 
-# A shop's dump: prices in dollars, local times, one line an item.
-ORDERS = """order_id,customer,bought,state
-a,17,2026-03-05 08:00:00,done
-b,18,2026-03-05 23:30:00,done
-c,17,2026-03-06 09:00:00,gone
-"""
-LINES = """order_id,line,sku,price
-a,1,p1,10.00
-b,1,p2,2.50
-a,2,p2,2.49
-c,1,p1,-1.00
-"""
-SELECT = """
--- One order a row, its lines nested.
-with lines as (
-    select order_id, list({
-        'product_id': sku, 'quantity': 1, 'unit_price_cents': cast(round(price * 100) as bigint), 'discount_cents': 0
-    } order by line) as items
-    from read_csv(getvariable('archive') || '/lines.csv') group by order_id
-)
-select order_id, 'customer ' || customer as customer_id, timezone('America/New_York', bought) as ordered_at, ordered_at as updated_at,
-       case state when 'done' then 'COMPLETED' else 'CANCELLED' end as status, 'USD' as currency,
-       0 as discount_cents, 0 as tax_cents, 0 as shipping_cents, 0 as refunded_cents, items
-from read_csv(getvariable('archive') || '/orders.csv') join lines using (order_id)
-order by order_id;
-"""
+SELECT = shop_select()
 
 
 @pytest.fixture
 def dump(tmp_path: Path) -> Path:
     """The directory of the dump."""
-    directory = tmp_path / "it's a dump"
-    directory.mkdir()
-    (directory / "orders.csv").write_text(ORDERS)
-    (directory / "lines.csv").write_text(LINES)
-    return directory
+    return shop_dump(tmp_path / "it's a dump")
 
 
 def mapping(directory: Path, sql: str, name: str = "orders.sql") -> dict[Stream, Path]:
@@ -123,7 +94,8 @@ def test_a_mapping_of_a_stream_without_a_topic_or_that_is_not_there_is_refused(d
 
 
 def test_rows_that_can_not_be_computed_end_the_reading_and_are_told(dump: Path) -> None:
-    (dump / "orders.csv").write_text(ORDERS.replace("17,2026-03-06", "x,2026-03-06"))
+    orders = dump / "orders.csv"
+    orders.write_text(orders.read_text().replace("17,2026-03-06", "x,2026-03-06"))
     sql = SELECT.replace("'customer ' || customer", "cast(cast(customer as bigint) as varchar)")
     with pytest.raises(ArchiveError, match=r"orders.sql: after row 0 \(counted from 0\): .*Could not convert string 'x' to INT64"):
         read(dump, mappings=mapping(dump, sql))

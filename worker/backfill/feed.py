@@ -12,7 +12,7 @@ from typing import Any, overload
 import numpy as np
 import pyarrow as pa
 
-from worker.backfill.parts import Part
+from worker.backfill.parts import Part, Source
 from worker.backfill.plan import ArchivePlan
 from worker.decode.accept import Origins
 from worker.decode.calendar import ReportingZone, micros
@@ -103,11 +103,16 @@ class ArchiveFeed:
         for number, part in enumerate(self._plan.parts[start.part :], start.part):
             first_row, checksum = (start.row, start.checksum) if number == start.part else (0, 0)
             with closing(self._plan.archive.open(part, checksum)) as source:
-                is_contiguous = isinstance(part, ArchiveFile) and part.next_offset is not None and part.is_contiguous(source.count())
+                is_contiguous = self._proves_offsets(part, source)
                 for row, rows, checksum in source.pieces(first_row, max_rows):
                     done += len(rows)
                     yield _Piece(part, row, rows, is_contiguous, _Progress(number, row + len(rows), done, checksum))
         self._is_at_end = True
+
+    def _proves_offsets(self, part: Part, source: Source) -> bool:
+        if not self._plan.has_offsets or not isinstance(part, ArchiveFile) or part.next_offset is None:
+            return False
+        return part.is_contiguous(source.count())
 
     def _decoded(self, pieces: Sequence[_Piece], latest: int) -> EventBatch:
         messages: defaultdict[Stream, _FileRows] = defaultdict(_FileRows)
@@ -117,7 +122,8 @@ class ArchiveFeed:
             stream, archive = piece.part.stream, self._plan.archive
             reader, file_rows = archive.reader(piece.part), messages[stream]
             first_seq, topic, read = len(file_rows), self._plan.topics[stream], piece.rows.read()
-            partitions, offsets = _origins(piece, read, reader.origins(read.columns, topic))
+            told = reader.origins(read.columns, topic) if self._plan.has_offsets else None
+            partitions, offsets = _origins(piece, read, told)
             file_rows.add(_Batch(topic, archive.name(piece.part), piece.first_row, piece.rows, partitions, offsets))
             origins = Origins(first_seq + read.places, partitions[read.places], offsets[read.places])
             found, faults = reader.events(read.columns, origins, self._zone, latest)

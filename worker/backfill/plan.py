@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,17 @@ _INSERTED = OriginColumns()
 class ArchivePlan:
     """The parts, in the order of reading. `rows`: of all of them; None where only reading tells. `others`: files that are left out.
 
-    `fingerprint` (what JSON has) is that of the files and of all that decides how they are read.
+    `has_offsets`: partitions and offsets that the files tell are those of the topics as they are now. `fingerprint` (what JSON has) is
+    that of the files and of all that decides how they are read.
     """
 
     archive: Archive
     topics: Mapping[Stream, str]
     parts: Sequence[Part]
     others: Sequence[str]
+    has_offsets: bool
     fingerprint: Mapping[str, Any]
-    rows: int | None = None
+    rows: int | None
 
 
 def plan_archive(
@@ -40,12 +42,14 @@ def plan_archive(
     stream: Stream | None = None,
     mappings: Mapping[Stream, Path] | None = None,
     origin: OriginColumns = _INSERTED,
+    has_offsets: bool = True,
     memory_limit: str = "512MB",
 ) -> ArchivePlan:
     """Look at the files below a directory: which stream each is of, its columns, its rows. So all fit before any is merged.
 
     With `stream`, every file is one of that stream; with `mappings`, what these SELECTs give is read, and nothing else. `topics` are
-    those of the streams that are on; `memory_limit` is DuckDB's, for a SELECT. Files that are compressed as a whole are not looked into.
+    those of the streams that are on. Without `has_offsets`, the offsets that files tell are left alone: they are of another topic or
+    cluster. `memory_limit` is DuckDB's, for a SELECT. Files that are compressed as a whole are not looked into.
 
     Raises ConfigError (directory, SELECT or names do not fit), ArchiveError (a file is damaged, or has not the columns).
     """
@@ -66,8 +70,8 @@ def plan_archive(
         )
     others = [] if mappings else [path for path, _, _ in found.others]
     archive = Archive(directory, origin, memory_limit)
-    plan = ArchivePlan(archive, topics, parts, others, _fingerprint(seen, parts, topics, origin))
-    return replace(plan, rows=_rows(archive, parts))
+    options = [*origin, has_offsets]
+    return ArchivePlan(archive, topics, parts, others, has_offsets, _fingerprint(seen, parts, topics, options), _rows(archive, parts))
 
 
 def _check_names(streams: Sequence[Stream], topics: Mapping[Stream, str], origin: OriginColumns) -> None:
@@ -87,11 +91,11 @@ def _text(path: Path) -> str:
 
 
 def _fingerprint(
-    seen: Sequence[tuple[str, int, int]], parts: Sequence[Part], topics: Mapping[Stream, str], origin: OriginColumns
+    seen: Sequence[tuple[str, int, int]], parts: Sequence[Part], topics: Mapping[Stream, str], options: Sequence[Any]
 ) -> Mapping[str, Any]:
     """Of files by path, size and time of change: two numbers for a person, and a digest that tells any difference."""
     read = [(part.path, part.stream, topics[part.stream], part.sql if isinstance(part, Mapped) else "") for part in parts]
-    digest = hashlib.sha256(json.dumps([seen, read, origin]).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([seen, read, options]).encode()).hexdigest()
     return {"files": len(seen), "bytes": sum(size for _, size, _ in seen), "digest": digest}
 
 

@@ -178,9 +178,9 @@ def _list(field: Field, array: pa.Array) -> tuple[pa.Array, Bools | None]:
     lists = pa.Array.from_buffers(field.column.arrow, len(array), [validity, pa.py_buffer(bounds)], children=[inner])
     if item_bad is None:
         return lists, None
-    bad_rows = np.zeros(len(array), np.bool_)
-    bad_rows[row_of[item_bad]] = True
-    return lists, bad_rows
+    of_row = np.zeros(len(array), np.bool_)
+    of_row[row_of[item_bad]] = True
+    return lists, of_row
 
 
 def _bools(array: pa.BooleanArray) -> Bools:
