@@ -4,10 +4,13 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any, Protocol
 
 from tenacity import sleep_using_event
 
+from worker.backfill import ArchiveFeed, OriginColumns, plan_archive
+from worker.backfill.days import DaysFeed
 from worker.committer import Committer
 from worker.config import Settings
 from worker.decode import Decoder, ReportingZone
@@ -15,7 +18,7 @@ from worker.decode.registry import schema_source
 from worker.decode.rows import decode_json_rows
 from worker.dlq import KeptFeed
 from worker.errors import ConfigError
-from worker.events import Origin
+from worker.events import Origin, Stream
 from worker.jobs.feed import Feed
 from worker.jobs.job import Committed, Job, MergeJob, feed_resume_point
 from worker.jobs.runner import Maker
@@ -23,6 +26,8 @@ from worker.rebuild import Days, RebuildJob, feed_point
 from worker.replay import ReplayPlan, replay_feed
 from worker.store.jobs import JobRow
 from worker.store.rejected import Selection
+
+_ARCHIVE_ROWS = 200_000  # of one commit, whose fixed cost a backfill need not pay more often
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +80,38 @@ def _log_feed(plan: ReplayPlan, row: JobRow, resume_point: Mapping[str, Any] | N
     )
 
 
+def _backfill(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:  # noqa: ARG001 - its pieces are short
+    feed = _archive_feed(row, feed_resume_point(row), shop)
+    if row.arguments["days"]:
+        feed = DaysFeed(feed, *map(date.fromisoformat, row.arguments["days"]))
+    advance = row.arguments["advance_watermark"]
+    return MergeJob(row, feed, shop.committer, shop.settings, shop.committed, advance_watermark=advance)
+
+
 def _rebuild(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:
     first, last = map(date.fromisoformat, row.arguments["days"])
-    plan = ReplayPlan.from_json(row.arguments["plan"])
-    days = Days(first, last, Origin.REPLAY, {partition: asked for partition, asked, _ in plan.ranges})
-    feed = _log_feed(plan, row, feed_point(row), shop, abandoned)
+    if "plan" in row.arguments:
+        plan = ReplayPlan.from_json(row.arguments["plan"])
+        feed = _log_feed(plan, row, feed_point(row), shop, abandoned)
+        days = Days(first, last, Origin.REPLAY, {partition: asked for partition, asked, _ in plan.ranges})
+    else:
+        feed = _archive_feed(row, feed_point(row), shop)
+        days = Days(first, last, Origin.BACKFILL, {})
     return RebuildJob(row, feed, shop.committer, shop.settings, days)
+
+
+def _archive_feed(row: JobRow, resume_point: Mapping[str, Any] | None, shop: Shop) -> Feed:
+    asked, settings = row.arguments, shop.settings
+    plan = plan_archive(
+        Path(asked["directory"]),
+        settings.kafka.topics,
+        stream=Stream(asked["stream"]) if asked["stream"] else None,
+        mappings={Stream(stream): Path(path) for stream, path in asked["mappings"].items()},
+        origin=OriginColumns(**asked["origin"]),
+        memory_limit=settings.store.memory_limit,
+    )
+    zone = ReportingZone(settings.time.reporting_time_zone)
+    return ArchiveFeed(plan, zone, settings.time.future_guard, max(settings.batch.max_messages, _ARCHIVE_ROWS), resume_point)
 
 
 def _dlq(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:  # noqa: ARG001 - its pieces are short
@@ -96,4 +127,4 @@ def _dlq(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:  # noqa: A
     return MergeJob(row, feed, shop.committer, settings, shop.committed, bears_rejected=True)
 
 
-KINDS: Mapping[str, Kind] = {"replay": _replay, "rebuild": _rebuild, "dlq": _dlq}
+KINDS: Mapping[str, Kind] = {"replay": _replay, "backfill": _backfill, "rebuild": _rebuild, "dlq": _dlq}

@@ -67,12 +67,16 @@ class MergeJob:
             )
 
     def read(self, now: datetime) -> Portion | WatermarkState | None:
-        """A portion of the feed; after the last one the watermark, if it is to move."""
+        """A portion of the feed; after the last one the watermark, if it is to move. Reading is ahead of committing."""
         portion = self._feed.next(now)
-        if portion is None and self._is_to_advance:
+        if portion is not None:
+            for partition, event_time in newest_event_times(portion.batch, {stream: stream.value for stream in Stream}).items():
+                self._newest[partition.topic] = max(event_time, self._newest.get(partition.topic, event_time))
+            return replace(portion, resume_point=resume_point(portion.resume_point, self._newest))
+        if self._is_to_advance:
             self._is_to_advance = False
             return self._advanced()
-        return portion
+        return None
 
     def commit(self, piece: Portion | WatermarkState, now: datetime) -> None:
         """Merge it with its progress."""
@@ -80,16 +84,28 @@ class MergeJob:
             batch = EventBatch(MessageBatch({}, origin=Origin.BACKFILL), {}, {}, [])
             self._committed(batch, self._committer.commit(batch, now, watermark=piece))
             return
+        self._refuse_sealed(piece.batch)
         if self._share is not None:
             self._share.judge(piece.batch, self._settings)
-        for partition, event_time in newest_event_times(piece.batch, {stream: stream.value for stream in Stream}).items():
-            self._newest[partition.topic] = max(event_time, self._newest.get(partition.topic, event_time))
-        progress = Progress(self._row.id, piece.done, self._feed.total, resume_point(piece.resume_point, self._newest), now)
+        progress = Progress(self._row.id, piece.done, self._feed.total, piece.resume_point, now)
         self._committed(piece.batch, self._committer.commit(piece.batch, now, progress=progress))
 
     def close(self) -> None:
         """Let go of the feed."""
         self._feed.close()
+
+    def _refuse_sealed(self, batch: EventBatch) -> None:
+        """Files hold whole days: what they bring for a sealed one must not just expire, event by event."""
+        sealed_before = self._committer.state.sealed_before
+        if batch.messages.origin is not Origin.BACKFILL or sealed_before is None:
+            return
+        days = [batch.events[stream]["day"] for stream in (Stream.ORDERS, Stream.TOUCHPOINTS) if stream in batch.events]
+        sealed = sorted({day for column in days for day in column.unique().to_pylist() if day < sealed_before})
+        if sealed:
+            raise ConfigError(
+                f"the files hold events of {len(sealed)} sealed days, {sealed[0]} to {sealed[-1]}",
+                f"Leave these out: --days {sealed_before}..DAY. Or compute them anew, whole: --rebuild-days {sealed[0]}..{sealed[-1]}",
+            )
 
     def _advanced(self) -> WatermarkState:
         time = self._settings.time

@@ -60,6 +60,9 @@ def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     if connection.execute("select 1 from duckdb_tables() where table_name = 'schema_migration'").fetchone() is None:
         raise StoreError(f"{path} is a DuckDB file, but not one of tidemark's", "Name another: --set store.path=FILE")
     known = {migration.stem for migration in (sql_dir() / "migrations").glob("*.sql")}
-    newer = sorted(name for (name,) in connection.execute("select name from schema_migration").fetchall() if name not in known)
-    if newer:
+    applied = {name for (name,) in connection.execute("select name from schema_migration").fetchall()}
+    if newer := sorted(applied - known):
         raise StoreError(f"{path} was written by a newer tidemark: it has {', '.join(newer)}", "Read it with that version.")
+    if older := sorted(known - applied):
+        remedy = "The worker brings it up to date when it starts: tidemark run --exit-at-end"
+        raise StoreError(f"{path} was written by an older tidemark: it lacks {', '.join(older)}", remedy)
