@@ -62,6 +62,14 @@ def test_what_is_hidden_or_not_yet_whole_is_not_looked_at(tmp_path: Path) -> Non
     assert find(tmp_path, TOPICS).others == []
 
 
+def test_a_link_to_a_directory_is_not_followed_but_told(tmp_path: Path) -> None:
+    layout(tmp_path, "web/a.avro")
+    (tmp_path / "web" / "round").symlink_to(tmp_path)
+    found = find(tmp_path, TOPICS)
+    assert [file.path for file in found.files] == ["web/a.avro"]
+    assert [path for path, _, _ in found.others] == ["web/round"]
+
+
 def test_any_file_is_of_the_stream_that_is_named(tmp_path: Path) -> None:
     layout(tmp_path, "a.avro", "web+0+5.avro", "b.txt")
     found = find(tmp_path, TOPICS, Stream.ORDERS)

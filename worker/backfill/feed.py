@@ -104,9 +104,9 @@ class ArchiveFeed:
             first_row, checksum = (start.row, start.checksum) if number == start.part else (0, 0)
             with closing(self._plan.archive.open(part, checksum)) as source:
                 is_contiguous = self._proves_offsets(part, source)
-                for row, rows, checksum in source.pieces(first_row, max_rows):
+                for row, rows, checksum_after in source.pieces(first_row, max_rows):
                     done += len(rows)
-                    yield _Piece(part, row, rows, is_contiguous, _Progress(number, row + len(rows), done, checksum))
+                    yield _Piece(part, row, rows, is_contiguous, _Progress(number, row + len(rows), done, checksum_after))
         self._is_at_end = True
 
     def _proves_offsets(self, part: Part, source: Source) -> bool:

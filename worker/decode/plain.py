@@ -31,7 +31,7 @@ def from_json(value: bytes | None) -> dict[str, Any]:
     return row
 
 
-def arrow_row(fields: Sequence[Field], batch: pa.RecordBatch | pa.StructScalar, row: int) -> dict[str, Any]:
+def arrow_row(fields: Sequence[Field], batch: pa.RecordBatch, row: int) -> dict[str, Any]:
     """The reader's columns of one row of a file, as the file has them. Times are UTC micros, or text where they are no whole ones."""
     names = batch.schema.names
     return {field.column.name: _plain(field, batch[field.column.name][row]) for field in fields if field.column.name in names}

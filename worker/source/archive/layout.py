@@ -93,7 +93,8 @@ def _walk(directory: Path) -> Iterable[tuple[str, os.stat_result]]:
     try:
         for folder, folders, names in os.walk(directory, onerror=_refuse):
             folders[:] = [name for name in folders if not _is_hidden(name)]
-            for name in names:
+            links = [name for name in folders if Path(folder, name).is_symlink()]  # not followed: they may lead back
+            for name in [*names, *links]:
                 if not _is_hidden(name):
                     path = Path(folder, name)
                     yield path.relative_to(directory).as_posix(), path.stat()
