@@ -27,6 +27,7 @@ LAYERS = [
     {"pipeline"},
     {"jobs"},
     {"run", "replay", "backfill", "dlq", "rebuild", "compact", "verify"},
+    {"readmit"},
     {"telemetry", "outbox"},
     {"job_kinds"},
     {"service"},

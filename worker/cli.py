@@ -8,7 +8,28 @@ from typing import Annotated, NoReturn
 import typer
 
 from worker import __version__
-from worker.commands import Sources, backup, config, demo, explain, export, jobs, query, replay, restore, run, status, verify
+from worker.commands import (
+    Sources,
+    backfill,
+    backup,
+    compact,
+    compare_approaches,
+    config,
+    demo,
+    dlq,
+    doctor,
+    expired,
+    explain,
+    export,
+    jobs,
+    query,
+    replay,
+    restore,
+    run,
+    schema,
+    status,
+    verify,
+)
 from worker.errors import ConfigError, ExitCode, TidemarkError
 from worker.log import redacted, redacted_traceback
 
@@ -20,10 +41,16 @@ app = typer.Typer(
     epilog="Exit codes: " + ", ".join(f"{code.value} {code.name.lower()}" for code in ExitCode) + ".",
 )
 app.add_typer(config.app, name="config")
+app.add_typer(schema.app, name="schema")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(dlq.app, name="dlq")
+app.add_typer(expired.app, name="expired")
 app.command()(run.run)
 app.command()(replay.replay)
+app.command()(backfill.backfill)
+app.command()(compact.compact)
 app.command()(demo.demo)
+app.command()(doctor.doctor)
 app.command()(status.status)
 app.command()(explain.explain)
 app.command()(query.query)
@@ -31,6 +58,7 @@ app.command("verify")(verify.verify_command)
 app.command()(backup.backup)
 app.command("restore")(restore.restore_command)
 app.command()(export.export)
+app.command()(compare_approaches.compare_approaches)
 
 
 def _print_version(is_asked: bool) -> None:

@@ -12,18 +12,21 @@ from tenacity import sleep_using_event
 from worker.backfill import ArchiveFeed, OriginColumns, plan_archive
 from worker.backfill.days import DaysFeed
 from worker.committer import Committer
+from worker.compact import CompactJob
 from worker.config import Settings
 from worker.decode import Decoder, ReportingZone
 from worker.decode.registry import schema_source
 from worker.decode.rows import decode_json_rows
-from worker.dlq import KeptFeed
+from worker.dlq import Decode, KeptFeed
 from worker.errors import ConfigError
-from worker.events import Origin, Stream
+from worker.events import Origin, Partition, Stream
 from worker.jobs.feed import Feed
 from worker.jobs.job import Committed, Job, MergeJob, feed_resume_point
 from worker.jobs.runner import Maker
+from worker.readmit import Chain, ExpiredFeed
 from worker.rebuild import Days, RebuildJob, feed_point
 from worker.replay import ReplayPlan, replay_feed
+from worker.source.ranges import Range
 from worker.store.jobs import JobRow
 from worker.store.rejected import Selection
 
@@ -90,14 +93,32 @@ def _backfill(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:  # no
 
 def _rebuild(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:
     first, last = map(date.fromisoformat, row.arguments["days"])
+    readmitted = row.arguments.get("readmit")  # the greatest id of the expired messages that are part of their days again
+    point, of_expired = (feed_point(row), None) if readmitted is None else Chain.points(feed_point(row))
+    ranges: Mapping[Partition, Range] = {}
     if "plan" in row.arguments:
         plan = ReplayPlan.from_json(row.arguments["plan"])
-        feed = _log_feed(plan, row, feed_point(row), shop, abandoned)
-        days = Days(first, last, Origin.REPLAY, {partition: asked for partition, asked, _ in plan.ranges})
+        feed, origin = _log_feed(plan, row, point, shop, abandoned), Origin.REPLAY
+        ranges = {partition: asked for partition, asked, _ in plan.ranges}
     else:
-        feed = _archive_feed(row, feed_point(row), shop)
-        days = Days(first, last, Origin.BACKFILL, {})
+        feed, origin = _archive_feed(row, point, shop), Origin.BACKFILL
+    if readmitted is not None:
+        feed, origin = Chain(feed, _expired_feed((first, last), readmitted, shop, of_expired), feed_point(row)), Origin.READMIT
+    days = Days(first, last, origin, ranges, readmitted or 0)
     return RebuildJob(row, feed, shop.committer, shop.settings, days)
+
+
+def _expired_feed(days: tuple[date, date], last_id: int, shop: Shop, point: Mapping[str, Any] | None) -> Feed:
+    most = shop.settings.batch.max_messages
+    return ExpiredFeed(
+        shop.committer.store, days, last_id, most, messages=decoder_of(shop.settings).decode, file_rows=_file_rows(shop), resume_point=point
+    )
+
+
+def _file_rows(shop: Shop) -> Decode:
+    time = shop.settings.time
+    zone = ReportingZone(time.reporting_time_zone)
+    return lambda batch, now: decode_json_rows(batch, zone, time.future_guard, now)
 
 
 def _archive_feed(row: JobRow, resume_point: Mapping[str, Any] | None, shop: Shop) -> Feed:
@@ -115,16 +136,20 @@ def _archive_feed(row: JobRow, resume_point: Mapping[str, Any] | None, shop: Sho
 
 
 def _dlq(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:  # noqa: ARG001 - its pieces are short
-    settings, time = shop.settings, shop.settings.time
+    settings = shop.settings
     feed = KeptFeed(
         shop.committer.store,
         Selection.of(row.arguments),
         settings.batch.max_messages,
         messages=decoder_of(settings).decode,
-        file_rows=lambda batch, now: decode_json_rows(batch, ReportingZone(time.reporting_time_zone), time.future_guard, now),
+        file_rows=_file_rows(shop),
         resume_point=feed_resume_point(row),
     )
     return MergeJob(row, feed, shop.committer, settings, shop.committed, bears_rejected=True)
 
 
-KINDS: Mapping[str, Kind] = {"replay": _replay, "backfill": _backfill, "rebuild": _rebuild, "dlq": _dlq}
+def _compact(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:  # noqa: ARG001 - its pieces are short
+    return CompactJob(row, shop.committer)
+
+
+KINDS: Mapping[str, Kind] = {"replay": _replay, "backfill": _backfill, "rebuild": _rebuild, "dlq": _dlq, "compact": _compact}

@@ -31,12 +31,16 @@ _STREAMS = (Stream.TOUCHPOINTS, Stream.ORDERS)
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """What is rebuilt, and from what. `ranges`: the offsets that were read; none where the events come from files."""
+    """What is rebuilt, and from what. `ranges`: the offsets that were read; none where the events come from files.
+
+    `readmitted`: expired messages up to this id are part of their days again.
+    """
 
     first: date
     last: date
     origin: Origin
     ranges: Mapping[Partition, Range]
+    readmitted: int = 0
 
     def of(self, events: pa.RecordBatch) -> pa.RecordBatch:
         """The events of these days."""
@@ -115,7 +119,7 @@ class RebuildJob:
             tx.stage("read_range", self._read_ranges())
             if is_sealed and (beyond := tx.rows("rebuild/beyond", day=day)):
                 raise _fed_from_elsewhere(day, beyond)
-            rebuilt = tx.rebuild_day(day, self._settings.tables_on, state.watermark, is_sealed=is_sealed)
+            rebuilt = tx.rebuild_day(day, self._settings.tables_on, state.watermark, is_sealed=is_sealed, readmitted=self._days.readmitted)
             books = Accounting(self._days.origin, {})
             for stream, outcomes in rebuilt.outcomes.items():
                 books.streams[stream] = Counts(sum(outcomes.values()))

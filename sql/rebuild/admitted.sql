@@ -1,7 +1,7 @@
 -- admitted: the expired events of the day that are part of it now.
--- grain: id   reads: rebuild_touchpoint, rebuild_order, topic   writes: expired   parameters: day, ingested_at
+-- grain: id   reads: rebuild_touchpoint, rebuild_order, topic   writes: expired   parameters: day, readmitted, ingested_at
 update expired set resolved_at = $ingested_at, resolution = 'accepted'
-where day = $day and resolved_at is null and (stream, topic, topic_id, partition, "offset") in (
+where day = $day and resolved_at is null and (id <= $readmitted or (stream, topic, topic_id, partition, "offset") in (
     select t.stream, t.topic, t.topic_id, n.partition, n."offset"
     from (
         select 'touchpoints' as stream, partition, "offset" from rebuild_touchpoint where day = $day
@@ -9,4 +9,4 @@ where day = $day and resolved_at is null and (stream, topic, topic_id, partition
         select 'orders', partition, "offset" from rebuild_order where day = $day
     ) as n
     join topic as t on t.stream = n.stream
-);
+));

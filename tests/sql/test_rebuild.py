@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.jobs import Rebuild
+from tests.support.jobs import Readmission, Rebuild
 from tests.support.worker import Worker, order, touch
 from worker.errors import SourceError
 from worker.events import Partition
@@ -184,4 +184,20 @@ def test_an_expired_event_that_lies_among_what_is_read_is_part_of_the_sealed_day
     assert sealed_shop.query("select resolution from expired") == [("accepted",)]
     assert sealed_shop.rows("daily_users", "day", "new_customers") == [(DAY, 3), ("2026-03-09", 0)]
     assert (sealed_shop.ledger(DAY).touchpoints, sealed_shop.revision(DAY)) == (1, 2)
+    assert not sealed_shop.differences()
+
+
+def test_expired_events_are_readmitted_with_their_whole_day(sealed_shop: Worker) -> None:
+    sealed_shop.feed(touch("c3", DAY), order("late", DAY, customer_id="c4"), order("o1", DAY, updated="2026-03-06", refunded_cents=100))
+    assert sealed_shop.accounting("orders")["expired"] == 2
+    job = Readmission(sealed_shop, DAY)
+    job.run(1)
+    sealed_shop.crash()
+    row = job.run()
+    assert (row.counts["read"], row.counts["rejected"]) == (6, 0)
+    assert sealed_shop.rows("daily_sales", "orders", "customers", "net_cents") == [(2, 2, 1900)]
+    assert sealed_shop.rows("daily_reach", "touchpoints", "customers") == [(3, 3)]
+    assert sealed_shop.query("select distinct resolution from expired") == [("accepted",)]
+    assert (sealed_shop.ledger(DAY).reason, sealed_shop.ledger_sales(DAY).net_cents) == ("readmit", 900)
+    assert sealed_shop.query("select is_sealed, revision from day_state where day = date '2026-03-05'") == [(True, 2)]
     assert not sealed_shop.differences()

@@ -10,6 +10,7 @@ from worker.decode import Decoder, ReportingZone
 from worker.events import Origin
 from worker.jobs.feed import Feed
 from worker.jobs.job import Job, MergeJob, feed_resume_point
+from worker.readmit import Chain, ExpiredFeed
 from worker.rebuild import Days, RebuildJob, feed_point
 from worker.replay import DayOffset, ReplayFeed, ReplayPlan, ReplayRequest, plan_rebuild, plan_replay
 from worker.store.jobs import JobRow, JobState
@@ -91,6 +92,31 @@ class Rebuild(Replay):
         days = Days(self.first, self.last, Origin.REPLAY, {partition: asked for partition, asked, _ in self.plan.ranges})
         feed = log_feed(self.worker, self.plan, feed_point(row))
         return RebuildJob(row, feed, self.worker.pipeline.committer, self.worker.settings, days)
+
+
+class Readmission(Rebuild):
+    """tidemark expired readmit, from the worker's log."""
+
+    def _job(self, row: JobRow) -> Job:
+        worker, settings = self.worker, self.worker.settings
+        decoder = Decoder(
+            WriterSchemas(), ReportingZone(settings.time.reporting_time_zone), settings.time.future_guard, settings.kafka.topics
+        )
+        ((last_id,),) = worker.query("select max(id) from expired")
+        point, of_expired = Chain.points(feed_point(row))
+        feed = ExpiredFeed(
+            worker.store,
+            (self.first, self.last),
+            last_id,
+            MOST_MESSAGES,
+            messages=decoder.decode,
+            file_rows=decoder.decode,
+            resume_point=of_expired,
+        )
+        chain = Chain(log_feed(worker, self.plan, point), feed, feed_point(row))
+        ranges = {partition: asked for partition, asked, _ in self.plan.ranges}
+        days = Days(self.first, self.last, Origin.READMIT, ranges, last_id)
+        return RebuildJob(row, chain, worker.pipeline.committer, settings, days)
 
 
 def log_feed(worker: Worker, plan: ReplayPlan, resume_point: Any) -> Feed:

@@ -1,5 +1,6 @@
 """tidemark backfill: bring in what an archive holds."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,12 +54,7 @@ def backfill(
         "rows": "unknown" if plan.rows is None else count(plan.rows),
     }
     print_rows(["archive", ""], [*facts.items(), *(("left out", path) for path in plan.others[:10])])
-    arguments: dict[str, Any] = {
-        "directory": str(plan.archive.directory),
-        "stream": stream,
-        "mappings": {mapped: str(path) for mapped, path in mappings.items()},
-        "origin": origin._asdict(),
-    }
+    arguments = archive_arguments(plan.archive.directory, stream, mappings, origin)
     kind = "backfill"
     if rebuild_days:
         kind = "rebuild"
@@ -70,6 +66,18 @@ def backfill(
         show_changes(settings, kind, arguments)
     else:
         submit(settings, kind, arguments, detach=detach, creates_file=True)
+
+
+def archive_arguments(
+    directory: Path, stream: Stream | None = None, mappings: Mapping[Stream, Path] | None = None, origin: OriginColumns = _INSERTED
+) -> dict[str, Any]:
+    """What a job is told of an archive."""
+    return {
+        "directory": str(directory.resolve()),
+        "stream": stream,
+        "mappings": {mapped: str(path) for mapped, path in (mappings or {}).items()},
+        "origin": origin._asdict(),
+    }
 
 
 def _mapping(text: str) -> tuple[Stream, Path]:

@@ -3,19 +3,25 @@
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from worker.commands import AsJson, Sources
+from worker.commands.backfill import archive_arguments
+from worker.commands.changes import show_changes
+from worker.commands.days import day_range
 from worker.commands.formats import cells, count, screen, size, table
+from worker.commands.jobs import Detach, submit
 from worker.commands.kept_view import ValueAs, place, print_message, print_value, utc
 from worker.commands.reading import report_rows
+from worker.commands.replay import rebuild_plan
 from worker.errors import ConfigError
 from worker.events import Stream
 from worker.serve.rows import write_json
 
-app = typer.Typer(no_args_is_help=True, help="Events that came when their day was sealed, as the file keeps them: list, show.")
+app = typer.Typer(no_args_is_help=True, help="Events that came when their day was sealed, as the file keeps them: list, show, readmit.")
 
 
 @app.command("list")
@@ -62,6 +68,36 @@ def show_expired(
     (row,) = rows
     state = f"came in {utc(row['resolved_at'])}" if row["resolved_at"] else "set aside"
     print_message(settings, f"expired message {kept_id}", row, {"sealed day": str(row["day"]), "state": state})
+
+
+@app.command("readmit")
+def readmit(
+    context: typer.Context,
+    day: Annotated[str, typer.Option(metavar="DAY", help="The sealed day, e.g. 2026-03-05, or DAY..DAY.")],
+    from_archive: Annotated[
+        Path | None,
+        typer.Option("--from-archive", metavar="DIR", help="Where the log has the day no more: an archive that has all of it."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="On a copy of the file: show what would change, by day and table.")] = False,
+    detach: Detach = False,
+) -> None:
+    """Bring expired events in. Their day is sealed, so it is computed anew, whole: from the log or an archive, and from these events."""
+    settings = context.ensure_object(Sources).read(check_files=True).settings
+    first, last = day_range(day, "--day")
+    meant = {"first": first.isoformat(), "last": last.isoformat()}
+    (found,) = report_rows(settings, "expired_days", meant).to_pylist()
+    if not found["messages"]:
+        typer.echo("no expired messages are meant")
+        return
+    arguments: dict[str, Any] = {"days": [first.isoformat(), last.isoformat()], "readmit": found["last_id"]}
+    if from_archive is None:
+        arguments["plan"] = rebuild_plan(settings, first, last).as_json()
+    else:
+        arguments |= archive_arguments(from_archive)
+    if dry_run:
+        show_changes(settings, "rebuild", arguments)
+    else:
+        submit(settings, "rebuild", arguments, detach=detach)
 
 
 def _day(text: str) -> str:

@@ -33,10 +33,12 @@ def rebuild_day(
     closed_before: date | None,
     *,
     is_sealed: bool,
+    readmitted: int,
 ) -> RebuiltDay:
     """Put the staged events of `day` in the place of the stored ones, and fill its tables by their definitions.
 
-    Expects read_range to be staged: the offsets that were read. Rows that came from elsewhere stand.
+    Expects read_range to be staged: the offsets that were read. Rows that came from elsewhere stand. Expired messages up to the id
+    `readmitted` are among the staged events.
     """
     tables = [name for name, table in TABLES.items() if name in tables_on and table.streams & _STREAMS]
     _keep_old(connection, day)
@@ -57,7 +59,7 @@ def rebuild_day(
     outcomes = _outcomes(connection, day)
     tx.run("rebuild/sealed_sales_change" if is_sealed else "batch/sales_change", day=day)
     if is_sealed:
-        tx.run("rebuild/admitted", day=day)
+        tx.run("rebuild/admitted", day=day, readmitted=readmitted)
         retention.seal_again(connection, tables_on, day)
     for other in _sealed_others(connection):
         retention.seal_again(connection, {"daily_users"}, other)

@@ -1,24 +1,31 @@
 """The list of rejected messages: which of them are meant, taking them up again, giving them up."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from worker.errors import ConfigError
 from worker.events import KeptMessage, Stage, Stream
 from worker.store.sql import run
 
 
+def _in_utc(at: datetime) -> datetime:
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+_Moment = Annotated[datetime, AfterValidator(_in_utc)]
+
+
 class Selection(BaseModel):
     """Which rejected messages are meant: those for which all that is given here holds. None: whatever it is.
 
-    `since`, `until`: of ingestion. `file`: a path, or the last parts of one. `last_id`: none that were rejected later. `with_resolved`:
-    also those that have left the list.
+    `since`, `until`: of ingestion, UTC where they don't say. `file`: a path, or the last parts of one. `last_id`: none that were
+    rejected later. `with_resolved`: also those that have left the list.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,8 +36,8 @@ class Selection(BaseModel):
     stage: Stage | None = None
     reason: str | None = None
     file: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: _Moment | None = None
+    until: _Moment | None = None
     last_id: int | None = None
     with_resolved: bool = False
 
@@ -55,6 +62,11 @@ def ids_and_sizes(connection: duckdb.DuckDBPyConnection, selection: Selection, a
 
 def kept_messages(connection: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> list[KeptMessage]:
     """These messages as they came, by id, without those that were resolved meanwhile."""
+    return kept_from(run(connection, "state/rejected_messages", {"ids": list(ids)}).fetchall())
+
+
+def kept_from(rows: Sequence[Sequence[Any]]) -> list[KeptMessage]:
+    """Messages from the rows of sql/state/rejected_messages.sql or expired_messages.sql."""
     return [
         KeptMessage(
             id=kept_id,
@@ -70,7 +82,5 @@ def kept_messages(connection: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> 
             file=file,
             row=row,
         )
-        for kept_id, stream, topic, topic_id, partition, offset, key, value, headers, timestamp_ms, file, row in run(
-            connection, "state/rejected_messages", {"ids": list(ids)}
-        ).fetchall()
+        for kept_id, stream, topic, topic_id, partition, offset, key, value, headers, timestamp_ms, file, row in rows
     ]

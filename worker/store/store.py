@@ -17,10 +17,11 @@ from worker.aggregate import Accounting, touchpoint_hashes
 from worker.aggregate.membership import Hashes
 from worker.config import Settings
 from worker.errors import PositionConflict
-from worker.events import EventBatch, MessageBatch, NextOffset, Outcome, Partition, Position, Rejected, Stream
+from worker.events import EventBatch, KeptMessage, MessageBatch, NextOffset, Outcome, Partition, Position, Rejected, Stream
 from worker.source import UNKNOWN, Identity
 from worker.source.dlq import OutboxRow
-from worker.store import database, jobs, kept, rebuilding, retention
+from worker.store import compaction, database, jobs, kept, rebuilding, rejected, retention
+from worker.store.compaction import Unit
 from worker.store.jobs import JobRow, JobState, Progress
 from worker.store.rebuilding import RebuiltDay
 from worker.store.rejected import Selection
@@ -92,9 +93,13 @@ class Transaction:
         """Make days readable to SQL as the table `name`."""
         self.stage(name, pa.record_batch({"day": pa.array(days, pa.date32())}))
 
-    def rebuild_day(self, day: date, tables_on: Collection[str], watermark: WatermarkState, *, is_sealed: bool) -> RebuiltDay:
+    def rebuild_day(
+        self, day: date, tables_on: Collection[str], watermark: WatermarkState, *, is_sealed: bool, readmitted: int
+    ) -> RebuiltDay:
         """Put the staged events of a day in the place of its rows, and keep day_state and the ledger of what that changes."""
-        rebuilt = rebuilding.rebuild_day(self, self._connection, day, tables_on, watermark.closed_before, is_sealed=is_sealed)
+        rebuilt = rebuilding.rebuild_day(
+            self, self._connection, day, tables_on, watermark.closed_before, is_sealed=is_sealed, readmitted=readmitted
+        )
         self.run("daily/day_state", closed_before=watermark.closed_before, watermark=_moment(watermark.value))
         if rebuilt.changed_days:
             self.run("rebuild/sealed_revision")
@@ -142,6 +147,10 @@ class Transaction:
         if self.rows("state/unresolved") != [(0,)]:
             self.stage("decoded_message", kept.decoded_rows(batch, identity))
             self.run("state/resolved")
+
+    def rewrite(self, unit: Unit) -> int:
+        """Write a unit's rows anew, in order. Returns how many there were."""
+        return compaction.rewrite(self._connection, unit)
 
     def save_progress(self, progress: Progress, accounting: Accounting | None = None) -> None:
         """How far a job has come, with what it did."""
@@ -258,10 +267,32 @@ class Store:
         with database.told(self.path):
             run(self._connection, "state/sent", {"ids": list(ids)})
 
+    def plan_compaction(self, before: date | None) -> list[Unit]:
+        """What is worth rewriting now, of the days before `before` first. Raises StoreError."""
+        with database.told(self.path):
+            return compaction.plan(self._connection, before)
+
+    def give_back(self) -> bool:
+        """Move the write-ahead log into the file, and free its end. False where somebody still reads what was. Raises StoreError."""
+        with database.told(self.path):
+            return compaction.give_back(self._connection)
+
     def days_with_events(self, first: date, last: date) -> list[date]:
         """The days from `first` to `last` that hold events, or will once they are rebuilt. From any thread."""
         with closing(self.cursor()) as cursor:
             return [day for (day,) in run(cursor, "rebuild/days", {"first": first, "last": last}).fetchall()]
+
+    def expired_count(self, first: date, last: date, after: int, last_id: int) -> int:
+        """Expired messages of these days that are not resolved, with ids from after `after` to `last_id`. From any thread."""
+        with closing(self.cursor()) as cursor:
+            parameters = {"first": first, "last": last, "after": after, "last_id": last_id}
+            return int(run(cursor, "state/expired_count", parameters).fetchall()[0][0])
+
+    def expired_messages(self, first: date, last: date, after: int, last_id: int, limit: int) -> list[KeptMessage]:
+        """These messages as they came, by id, at most `limit`. From any thread."""
+        with closing(self.cursor()) as cursor:
+            parameters = {"first": first, "last": last, "after": after, "last_id": last_id, "limit": limit}
+            return rejected.kept_from(run(cursor, "state/expired_messages", parameters).fetchall())
 
     def jobs(self) -> list[JobRow]:
         """All jobs there ever were, by id."""

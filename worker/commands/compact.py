@@ -1,0 +1,19 @@
+"""tidemark compact: days in order, and space given back."""
+
+import typer
+
+from worker.commands import Sources
+from worker.commands.formats import size
+from worker.commands.jobs import Detach, submit
+from worker.store.reader import require_file
+
+
+def compact(context: typer.Context, detach: Detach = False) -> None:
+    """Write closed days anew in the order of their days, and give space back; beside the live stream too. It may be ended anywhere."""
+    settings = context.ensure_object(Sources).settings()
+    file = settings.store.path
+    require_file(file)
+    before = file.stat().st_size
+    submit(settings, "compact", {}, detach=detach)
+    if not detach:
+        typer.echo(f"{file}: {size(before)} before, {size(file.stat().st_size)} now")
