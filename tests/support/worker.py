@@ -80,10 +80,13 @@ def _message(stream: str, record: Mapping[str, Any], at: datetime, partition: in
 
 
 class WriterSchemas:
-    """A SchemaSource of the tests' writers."""
+    """A SchemaSource of the tests' writers, less those `missing`: as if nobody had registered them yet."""
+
+    def __init__(self) -> None:
+        self.missing: set[SchemaRef] = set()
 
     def text(self, ref: SchemaRef) -> str | NoSchema:
-        schema = WRITER_SCHEMAS.get(ref if isinstance(ref, int) else str(ref))
+        schema = None if ref in self.missing else WRITER_SCHEMAS.get(ref if isinstance(ref, int) else str(ref))
         return json.dumps(schema) if schema else NoSchema(Reason.UNKNOWN_SCHEMA, f"schema {ref} is not known")
 
 
@@ -94,6 +97,7 @@ class Worker:
         self.log = FakeLog()
         for stream in Stream:
             self.log.create(stream.value, partitions)
+        self.schemas = WriterSchemas()
         self._sections = settings
         self.settings = _settings(directory / "worker.duckdb", settings)
         shutil.copyfile(_new_file(self.settings.time.reporting_time_zone, self.settings.reporting_currency), self.settings.store.path)
@@ -187,15 +191,18 @@ class Worker:
             log.replace(f"{path}.wal")
         self._open()
 
+    def decoder(self) -> Decoder:
+        """Another one of its kind."""
+        zone = ReportingZone(self.settings.time.reporting_time_zone)
+        return Decoder(self.schemas, zone, self.settings.time.future_guard, self.settings.kafka.topics)
+
     def close(self) -> None:
         self.store.close()
 
     def _open(self) -> None:
         topics = self.settings.kafka.topics
         self.store = Store(self.settings, self.now)
-        zone = ReportingZone(self.settings.time.reporting_time_zone)
-        decoder = Decoder(WriterSchemas(), zone, self.settings.time.future_guard, topics)
-        self.pipeline = Pipeline(self.log.source(topics), decoder, self.store, self.settings)
+        self.pipeline = Pipeline(self.log.source(topics), self.decoder(), self.store, self.settings)
         self.pipeline.start(self._tick)
 
     def _only(self, table: str, day: str) -> SimpleNamespace:
