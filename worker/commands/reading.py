@@ -43,4 +43,4 @@ def snapshot(settings: Settings, wanted: Wanted) -> Snapshot:
     try:
         return ask_snapshot(settings.admin_socket, wanted)
     except NoWorker:
-        return take_snapshot(open_reader(settings.store.path, settings.store), wanted)
+        return take_snapshot(open_reader(settings.store.path, settings.store, of_any_age=True), wanted)

@@ -17,7 +17,7 @@ _OF_TABLE = {
 }
 # Left empty. Kept messages hold the bytes as they came; jobs tell who asked; and a copy that read on where the source stands would
 # mix ids with their pseudonyms.
-EMPTIED = frozenset({"rejected", "expired", "job", "position", "newest_event"})
+EMPTIED = frozenset({"rejected", "expired", "job", "rebuild_order", "rebuild_touchpoint", "position", "newest_event"})
 
 
 def key_of(secret: bytes) -> bytes:

@@ -7,7 +7,7 @@ commits on, but can't move its write-ahead log into the file.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from worker import __version__
 from worker.errors import ConfigError, StoreError
 from worker.serve import pseudonyms
+from worker.serve.status import Moment
 from worker.store.backup import ROW_HASH, Definitions, TableRows, TableSum, columns, definitions
 
 _ROWS_AT_ONCE = 250_000  # sorted by day in one go, unless one day has more: what bounds the memory
@@ -68,15 +69,15 @@ class DayState(_Data):
 
 
 class Head(_Data):
-    """What a snapshot is a snapshot of. Moments are UTC."""
+    """What a snapshot is a snapshot of."""
 
     tidemark_version: str
     duckdb_version: str
     reporting_time_zone: str
     reporting_currency: str
     commit_id: int
-    committed_at: datetime | None
-    watermark: datetime | None
+    committed_at: Moment | None
+    watermark: Moment | None
     closed_before: date | None
     sealed_before: date | None
     days: list[DayState]
@@ -138,8 +139,8 @@ def _head(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Head:
         reporting_time_zone=settings["reporting_time_zone"],
         reporting_currency=settings["reporting_currency"],
         commit_id=commit_id,
-        committed_at=committed_at and committed_at.replace(tzinfo=UTC),
-        watermark=watermark and watermark.replace(tzinfo=UTC),
+        committed_at=committed_at,
+        watermark=watermark,
         closed_before=closed_before,
         sealed_before=sealed_before,
         days=[DayState(day=day, is_open=is_open, is_sealed=sealed, revision=revision) for day, is_open, sealed, revision in days],

@@ -125,6 +125,7 @@ def write(path: Path, settings: Store, made_by: Definitions, tables: Iterable[Ta
     """A new file at `path` with those tables and their rows, in the order in which they come. Raises StoreError, duckdb.Error."""
     with closing(connect(path, settings)) as connection:
         lock_down(connection)
+        connection.execute("begin")
         for name, start in made_by.sequences.items():
             connection.execute(f'create sequence "{name}" start {start}')
         for sql in made_by.tables:
@@ -134,22 +135,21 @@ def write(path: Path, settings: Store, made_by: Definitions, tables: Iterable[Ta
             rows = _fill(connection, table, stored[table.name])
             if rows > _TOLD_ROWS:
                 log.info("table_copied", table=table.name, rows=rows)
+        connection.execute("commit")
         connection.execute("create schema definition")
         _create_views(connection, made_by.views)
         connection.execute("checkpoint")  # close() would do it too, but say nothing where the disk is full
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, table: TableRows, stored: Iterable[str]) -> int:
-    """In one transaction: so the rows go to the file and not through its write-ahead log."""
+    """Returns how many rows there were."""
     names = ", ".join(f'"{name}"' for name in stored)
     rows = 0
-    connection.execute("begin")
     for batch in table.batches:
         connection.register("piece", batch)
         connection.execute(f'insert into "{table.name}" ({names}) select {names} from piece')
         connection.unregister("piece")
         rows += batch.num_rows
-    connection.execute("commit")
     return rows
 
 
@@ -173,7 +173,7 @@ def check(path: Path, settings: Store, sums: Mapping[str, TableSum], duckdb_vers
 
     Raises StoreError where one differs, or the file can't be read.
     """
-    with closing(open_reader(path, settings)) as connection:
+    with closing(open_reader(path, settings, of_any_age=True)) as connection:
         stored = columns(connection)
         try:
             found = {table: _sum(connection, table, stored[table]) for table in sums if table in stored}

@@ -10,17 +10,18 @@ from worker.resources import sql_dir
 from worker.store.database import lock_down
 
 
-def open_reader(path: Path, settings: Store, *, spill: bool = False) -> duckdb.DuckDBPyConnection:
+def open_reader(path: Path, settings: Store, *, spill: bool = False, of_any_age: bool = False) -> duckdb.DuckDBPyConnection:
     """A read-only connection, locked down to this file alone, with the memory and threads that the settings allow.
 
-    `spill`: what does not fit into memory may go to a directory beside the file; else nothing is written.
+    `spill`: what does not fit into memory may go to a directory beside the file; else nothing is written. `of_any_age`: an older version
+    may have written it, and some tables may not be there yet.
 
-    Raises StoreError: no such file, held by another process, not a tidemark file, written by a newer version.
+    Raises StoreError: no such file, held by another process, not a tidemark file, written by another version.
     """
     require_file(path)
     connection = _connect(path, settings, f"{path}.tmp" if spill else "")
     try:
-        _check_version(connection, path)
+        _check_version(connection, path, of_any_age=of_any_age)
         lock_down(connection)
     except BaseException:
         connection.close()
@@ -56,13 +57,13 @@ def _connect(path: Path, settings: Store, temp_directory: str) -> duckdb.DuckDBP
         raise StoreError(f"{path} can't be read: {message}", "Is it a tidemark file, and may this user read it?") from None
 
 
-def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _check_version(connection: duckdb.DuckDBPyConnection, path: Path, *, of_any_age: bool) -> None:
     if connection.execute("select 1 from duckdb_tables() where table_name = 'schema_migration'").fetchone() is None:
         raise StoreError(f"{path} is a DuckDB file, but not one of tidemark's", "Name another: --set store.path=FILE")
     known = {migration.stem for migration in (sql_dir() / "migrations").glob("*.sql")}
     applied = {name for (name,) in connection.execute("select name from schema_migration").fetchall()}
     if newer := sorted(applied - known):
         raise StoreError(f"{path} was written by a newer tidemark: it has {', '.join(newer)}", "Read it with that version.")
-    if older := sorted(known - applied):
+    if not of_any_age and (older := sorted(known - applied)):
         remedy = "The worker brings it up to date when it starts: tidemark run --exit-at-end"
         raise StoreError(f"{path} was written by an older tidemark: it lacks {', '.join(older)}", remedy)
