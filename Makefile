@@ -1,7 +1,7 @@
 # Tidemark. `make` alone explains itself.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real test test-kafka lint types check fmt bench lock clean
+.PHONY: help demo demo-real demo-approaches test test-kafka lint types check fmt bench lock clean
 
 BIN := .venv/bin
 RUN := .venv/.requirements
@@ -9,13 +9,16 @@ DEV := .venv/.requirements-dev
 PYTEST := $(BIN)/python -m pytest $(if $(SEED),--seed $(SEED))
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUN)  ## the whole job on a seeded shop: embedded broker, worker, tables, verify (1-2 minutes)
 	@$(BIN)/tidemark demo
 
 demo-real: $(RUN)  ## the same job on real purchases: the CDNOW sample
 	@$(BIN)/tidemark demo --real
+
+demo-approaches: $(DEV)  ## three known ways of daily aggregation beside ours: bytes, dollars, wrong days; draws build/approaches.svg
+	@$(BIN)/tidemark compare-approaches --output build/approaches.svg
 
 test: $(DEV)  ## all tests that need nothing outside this process (under 3 minutes; SEED=n repeats a run)
 	@$(PYTEST) -n auto --maxprocesses 4

@@ -164,28 +164,29 @@ def wrong_days(found: Tables, truth: Tables) -> list[WrongDay]:
     days: set[date] = set()
     for name in truth:
         days |= {day for day, *_ in _row_set(found[name]) ^ _row_set(truth[name])}
-    (orders, net), (true_orders, true_net) = _sold(found["daily_sales"]), _sold(truth["daily_sales"])
-    reached, true_reached = _by_day(found["daily_reach"], "touchpoints"), _by_day(truth["daily_reach"], "touchpoints")
-    currencies = sorted({currency for _, currency in true_net | net})
-    wrong = []
-    for day in sorted(days):
-        cents = {currency: net[day, currency] - true_net[day, currency] for currency in currencies}
-        wrong.append(
-            WrongDay(
-                day,
-                orders[day] - true_orders[day],
-                {currency: amount for currency, amount in cents.items() if amount},
-                reached[day] - true_reached[day],
-            )
+    orders = _off(found, truth, "daily_sales", "orders")
+    net = _off(found, truth, "daily_sales", "net_cents", "currency")
+    touchpoints = _off(found, truth, "daily_reach", "touchpoints")
+    return [
+        WrongDay(
+            day,
+            orders[day,],
+            {currency: cents for (of_day, currency), cents in sorted(net.items()) if of_day == day and cents},
+            touchpoints[day,],
         )
-    return wrong
+        for day in sorted(days)
+    ]
 
 
 def _batch_lines(raw: Raw, window_days: int) -> Iterator[_Line]:
     engines: Sequence[Engine] = (SqlEngine(), ArrowEngine())
-    for approach in (FULL_BATCH, STAGING, WINDOW):
-        for engine in engines:
-            runner = FullBatch(engine, raw) if approach == FULL_BATCH else Staging(engine, raw, window_days if approach == WINDOW else None)
+    runners: Mapping[str, list[FullBatch | Staging]] = {
+        FULL_BATCH: [FullBatch(engine, raw) for engine in engines],
+        STAGING: [Staging(engine, raw) for engine in engines],
+        WINDOW: [Staging(engine, raw, window_days) for engine in engines],
+    }
+    for approach, by_engine in runners.items():
+        for engine, runner in zip(engines, by_engine, strict=True):
             yield _Line(runner, Outcome(approach, engine.name, BY_COLUMN, runner.reads))
 
 
@@ -210,11 +211,12 @@ def _run(night: Night, lines: Iterable[_Line]) -> None:
 
 def _check(day: date, lines: Iterable[_Line]) -> None:
     """The windows agree with each other, and so do all the others."""
-    first: dict[bool, _Line] = {}
-    for line in lines:
-        other = first.setdefault(line.outcome.approach == WINDOW, line)
-        if not all(line.runner.table(name).equals(other.runner.table(name)) for name in DAILY):
-            raise _difference(_named(line.outcome), _named(other.outcome), day)
+    first: dict[bool, tuple[Outcome, Tables]] = {}
+    for runner, group in groupby(lines, lambda line: line.runner):
+        outcome, tables = next(group).outcome, {name: runner.table(name) for name in DAILY}
+        other, expected = first.setdefault(outcome.approach == WINDOW, (outcome, tables))
+        if not all(tables[name].equals(expected[name]) for name in DAILY):
+            raise _difference(_named(outcome), _named(other), day)
 
 
 def _difference(one: str, other: str, day: date) -> Differences:
@@ -229,16 +231,10 @@ def _row_set(rows: pa.Table) -> set[tuple[Any, ...]]:
     return set(zip(*(column.to_pylist() for column in rows.columns), strict=True))
 
 
-def _sold(daily_sales: pa.Table) -> tuple[Counter[date], Counter[tuple[date, str]]]:
-    """Orders by day, net cents by day and currency."""
-    net: Counter[tuple[date, str]] = Counter()
-    for row in daily_sales.select(["day", "currency", "net_cents"]).to_pylist():
-        net[row["day"], row["currency"]] += row["net_cents"]
-    return _by_day(daily_sales, "orders"), net
-
-
-def _by_day(rows: pa.Table, measure: str) -> Counter[date]:
-    sums: Counter[date] = Counter()
-    for day, value in zip(rows["day"].to_pylist(), rows[measure].to_pylist(), strict=True):
-        sums[day] += value
+def _off(found: Tables, truth: Tables, table: str, measure: str, *beside_day: str) -> Counter[tuple[Any, ...]]:
+    """What was found, less what is true: the sums of a measure by day and some other columns."""
+    sums: Counter[tuple[Any, ...]] = Counter()
+    for sign, rows in ((1, found[table]), (-1, truth[table])):
+        for *key, value in zip(*(rows[name].to_pylist() for name in ("day", *beside_day, measure)), strict=True):
+            sums[tuple(key)] += sign * value
     return sums
