@@ -6,15 +6,16 @@ them back at its end, in order; the next checkpoint drops the row groups that ar
 blocks before the file grows. Only what is free at the file's end goes back to the operating system: so, once all is in order, whatever
 stands there is moved too, into the free blocks before it.
 
-    while units := plan(connection, before):
-        for unit in units:
-            rewrite(connection, unit)  # a transaction of its own
-            give_back(connection)  # again later, where somebody reads
+    for _ in range(ROUNDS):  # two, seldom three, bring it to rest; a worker that goes on writing may keep it busy for ever
+        for unit in plan(connection, before):
+            rewrite(connection, unit)  # in a transaction of its own
+            while not give_back(connection): ..  # somebody reads what was before: wait, or the file grows by unit after unit
 
-Every transaction leaves the tables whole: a compaction may end anywhere, and `plan` says what is left to do.
+Every transaction leaves the tables whole: a compaction may end anywhere, and `plan` says what is left to do. Nor may it be asked before
+`give_back` was True, for it would see the row groups that are still kept for readers, and plan the same again.
 
-The file grows meanwhile by what is moved at once: a unit, or a day that is larger. Where most row groups hold rows of most days, it grows
-by up to a third of the table: DuckDB drops holes only where four row groups fit into three.
+The file grows meanwhile by twice what is moved at once: a unit, or a day that is larger. Where most row groups hold rows of most days, it
+grows by up to a third of the table: DuckDB drops holes only where four row groups fit into three.
 """
 
 from bisect import bisect_left, bisect_right
@@ -29,6 +30,7 @@ from worker.store.layout import Blocks, Layout, RowGroup, file_blocks, layouts
 
 _ROW_GROUP = 122_880  # rows of a full row group
 UNIT_ROWS = 2 * _ROW_GROUP  # about a second's work
+ROUNDS = 4
 _HOLES = 1 / 8  # rows that are deleted but still there, of those that are stored: more of them are worth a rewrite
 
 # Rows are ordered by day and then by this, and a day that is larger than a unit is divided by it.
@@ -97,7 +99,7 @@ def give_back(connection: duckdb.DuckDBPyConnection) -> bool:
     False where another connection reads what was before the last commit: DuckDB keeps deleted rows then. Raises duckdb.Error.
     """
     try:
-        # A checkpoint that has nothing to write drops nothing either; and only after a change of the catalogue it refuses to keep them.
+        # Without a change a checkpoint does nothing; and only after one of the catalogue it fails rather than keep what others read.
         connection.execute("comment on table file_setting is null")
         connection.execute("checkpoint")
     except duckdb.TransactionException as error:

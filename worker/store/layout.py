@@ -109,7 +109,8 @@ def layouts(connection: duckdb.DuckDBPyConnection) -> list[Layout]:
     tables = connection.execute(
         "select t.table_name, bool_or(c.column_name = 'day') from duckdb_tables() as t "
         "join duckdb_columns() as c on c.table_oid = t.table_oid and c.database_oid = t.database_oid "
-        "where t.database_name = current_database() and not t.temporary and not t.internal group by t.table_name order by t.table_name"
+        "where t.database_name = current_database() and t.schema_name = 'main' and not t.temporary and not t.internal "
+        "group by t.table_name order by t.table_name"
     ).fetchall()
     return [_layout(connection, table, has_day) for table, has_day in tables]
 
