@@ -203,7 +203,8 @@ class CompactingWorker(Simulation):
         for table in ("touchpoint", "order_current", random.choice([name for name in TABLES if name != "customer_first"])):
             days = [day for (day,) in connection.execute(f"select distinct day from {table} order by day").fetchall()]
             if days:
-                in_transaction(connection, Unit(table, *sorted(random.choices(days, k=2)), 0, 1, 0, 0))
+                first, last = sorted(random.choices(days, k=2))
+                in_transaction(connection, Unit(table, first, last, 0, 1, 0, 0))
                 self.met["units"] += 1
         if random.random() < 0.5:
             assert give_back(connection)
