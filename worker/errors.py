@@ -14,7 +14,7 @@ class ExitCode(IntEnum):
     USAGE = 2  # a wrong command line or configuration
     SOURCE = 3  # the broker's log is not the one that was read before, or access to it was lost
     STORE = 4  # the DuckDB file: held by another process, damaged, not writable, disk full
-    DIFFERENCES = 5  # verify or audit found rows that should not be as they are
+    DIFFERENCES = 5  # verify, doctor or schema check found what should not be as it is
     REJECTED = 6  # most messages were rejected: a wrong topic or schema
     UNAVAILABLE = 7  # a command gave up waiting for a broker, a registry or a worker
     INTERRUPTED = 130  # stopped by a second signal before the drain was over

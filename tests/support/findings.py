@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterable
 from typing import TypeVar
 
-from worker.doctor.findings import Finding, Level
+from worker.doctor.findings import Finding, Level, worst
 
 Facts = TypeVar("Facts")
 
@@ -26,7 +26,7 @@ def told(findings: Iterable[Finding], check: str) -> Finding:
 
 def levels(findings: Iterable[Finding]) -> dict[str, Level]:
     """The worst of each check."""
-    worst: dict[str, Level] = {}
-    for finding in findings:
-        worst[finding.check] = max(finding.level, worst.get(finding.check, Level.OK), key=list(Level).index)
-    return worst
+    findings = list(findings)
+    return {
+        check: worst(each.level for each in findings if each.check == check) for check in dict.fromkeys(each.check for each in findings)
+    }

@@ -12,7 +12,7 @@ from worker.commands import AsJson, Sources, print_json_lines, shown
 from worker.commands.findings import print_findings, refuse_problems
 from worker.config import Settings
 from worker.decode.framing import SchemaRef
-from worker.decode.registry import schema_source
+from worker.decode.registry import RegistrySchemas
 from worker.decode.schemas import NoSchema
 from worker.doctor import Finding, Level
 from worker.doctor.findings import counted
@@ -96,17 +96,17 @@ def _registered(settings: Settings, stream: Stream | None) -> Iterator[Candidate
         texts = {f"id {name}, {file}": _read(file) for name, file in settings.registry.files.items()}
         yield from (Candidate(name, text, None) for name, text in texts.items() if stream in (None, stream_of(text)))
         return
-    newest: dict[Stream, int] = {}
+    topics = {each: topic for each, topic in settings.kafka.topics.items() if stream in (None, each)}
     with closing(RegistryProbe(settings.registry)) as probe:
-        for each, topic in settings.kafka.topics.items():
-            if stream in (None, each) and (latest := probe.latest(subject_of(topic))):
-                newest[each] = latest.id
-                yield Candidate(f"{latest.subject} version {latest.version}, id {latest.id}", latest.text, each)
-    for each, refs in _named(settings).items():
-        for ref, count in refs.items():
-            if stream in (None, each) and ref != newest.get(each):
-                name = f"id {ref}, named by {counted(count, 'message')} of {settings.kafka.topics[each]}"
-                yield Candidate(name, schema_source(settings.registry).text(ref), each)
+        newest = {each: latest for each, topic in topics.items() if (latest := probe.latest(subject_of(topic)))}
+    for each, latest in newest.items():
+        yield Candidate(f"{latest.subject} version {latest.version}, id {latest.id}", latest.text, each)
+    named = _named(settings)
+    with closing(RegistrySchemas(settings.registry)) as schemas:
+        for each, topic in topics.items():
+            for ref, count in named.get(each, {}).items():
+                if each not in newest or ref != newest[each].id:
+                    yield Candidate(f"id {ref}, named by {counted(count, 'message')} of {topic}", schemas.text(ref), each)
 
 
 def _named(settings: Settings) -> Mapping[Stream, Mapping[SchemaRef, int]]:

@@ -146,19 +146,16 @@ def _runs(process: int) -> bool:
 
 def permission_findings(path: Path, admin_socket: Path, umask: int) -> Iterator[Finding]:
     """The file holds what customers' events hold, so not everybody should read it."""
-    remedy = (
-        f"chmod 600 {path} {path}.wal\nAnd run the worker with umask 077, or keep the file in a directory that only its readers may enter."
-    )
-    beside = [each for each in (path, path.with_name(path.name + ".wal")) if each.exists()]
-    for each in beside:
-        if is_readable_by_others(each):
-            yield warning("permissions", f"every user of this machine can read {each}, which holds personal data", remedy)
-        elif not os.access(each, os.R_OK | os.W_OK):
-            yield problem("permissions", f"this user can't read and write {each}", "Run the worker (and doctor) as its owner.")
-        else:
-            yield ok("permissions", f"{each} is not for everybody (mode {stat.S_IMODE(each.stat().st_mode):04o}, or by its directory)")
-    if not beside and not umask & stat.S_IROTH and _others_can_enter(path.absolute().parent):
-        remedy = "Run the worker with umask 077, or keep the file in a directory that only its readers may enter."
+    files = [each for each in (path, path.with_name(path.name + ".wal")) if each.exists()]
+    names = " ".join(map(str, files))
+    remedy = "Run the worker with umask 077, or keep the file in a directory that only its readers may enter."
+    if not all(os.access(each, os.R_OK | os.W_OK) for each in files):
+        yield problem("permissions", f"this user can't read and write {names}", "Run the worker (and doctor) as its owner.")
+    elif any(is_readable_by_others(each) for each in files):
+        yield warning("permissions", f"every user of this machine can read {names}: personal data", f"chmod 600 {names}\n{remedy}")
+    elif files:
+        yield ok("permissions", f"{path} is not for everybody to read (mode {stat.S_IMODE(path.stat().st_mode):04o}, or by its directory)")
+    elif not umask & stat.S_IROTH and _others_can_enter(path.absolute().parent):
         yield warning("permissions", f"the file will hold personal data, and with umask {umask:03o} every user could read it", remedy)
     if admin_socket.is_socket() and stat.S_IMODE(admin_socket.stat().st_mode) & 0o077:
         yield problem("permissions", f"others may connect to {admin_socket}, and so ask and change everything", f"chmod 600 {admin_socket}")

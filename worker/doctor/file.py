@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from pydantic import ValidationError
+
 from worker import __version__
 from worker.config import Settings, duration_text, size_bytes
 from worker.doctor.findings import Checks, Finding, counted, ok, problem, warning
+from worker.errors import StoreError
 from worker.events import NextOffset, Partition, Position
 from worker.metrics import SourceState
 from worker.resources import sql_dir
@@ -55,6 +58,8 @@ def _worker(settings: Settings) -> Status | None:
         return Status.model_validate(ask(settings.admin_socket, "status"))
     except NoWorker:
         return None
+    except ValidationError:
+        raise StoreError("the worker that runs is of another version than this command", "Start it again with this version.") from None
 
 
 def worker_finding(worker: Status) -> Finding:

@@ -1,6 +1,6 @@
 """What a check found: a level, what is, and what to do. And the way in which checks are run: each within a time limit."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from queue import Empty, SimpleQueue
@@ -14,7 +14,7 @@ Facts = TypeVar("Facts")
 
 
 class Level(StrEnum):
-    """How bad it is; only a problem keeps the worker from doing its work."""
+    """How bad it is, the worst last; only a problem keeps the worker from doing its work."""
 
     OK = "ok"
     SKIPPED = "skipped"  # could not be looked at
@@ -34,6 +34,11 @@ class Finding:
 
 # Findings as they come, and at the end what later checks want to know.
 Checks: TypeAlias = Generator[Finding, None, Facts]
+
+
+def worst(levels: Iterable[Level]) -> Level:
+    """The worst of levels; of none, that all is well."""
+    return max(levels, key=list(Level).index, default=Level.OK)
 
 
 def ok(check: str, found: str) -> Finding:

@@ -29,11 +29,9 @@ from worker.decode.avro import (
 )
 from worker.decode.plan import Column, NotColumnar, Scalar, Unresolvable, columns_of, resolve
 from worker.decode.readings import READERS, reader_text
-from worker.doctor.findings import Finding, Level, counted
+from worker.doctor.findings import Finding, Level, counted, worst
 from worker.doctor.places import lines_of
 from worker.events import Stream
-
-_LEVELS = list(Level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +104,14 @@ def _whole(stream: Stream, writer: Type, fields: tuple[FieldVerdict, ...]) -> Sc
     if unreadable:
         remedy = "Mend it before it is registered, or keep producers on the version before."
         return SchemaVerdict(stream, Level.PROBLEM, f"every message would be rejected, for {', '.join(unreadable)}", remedy, fields)
-    worst = max((field.level for field in fields), key=_LEVELS.index, default=Level.OK)
+    level = worst(field.level for field in fields)
     try:
         resolve(writer, READERS[stream])
     except NotColumnar as reason:
         remedy = "If speed matters, write that field as one record."
         way = f"read row by row with fastavro, which is many times slower: {reason}"
-        return SchemaVerdict(stream, max(worst, Level.WARNING, key=_LEVELS.index), way, remedy, fields)
-    return SchemaVerdict(stream, worst, "read in columns", "", fields, is_columnar=True)
+        return SchemaVerdict(stream, worst([level, Level.WARNING]), way, remedy, fields)
+    return SchemaVerdict(stream, level, "read in columns", "", fields, is_columnar=True)
 
 
 # A verdict with the path of the writer's field that it is about, if there is one.
@@ -191,7 +189,7 @@ class _Note:
 
 
 def _verdict(field: str, notes: Sequence[_Note]) -> FieldVerdict:
-    level = max((note.level for note in notes), key=_LEVELS.index, default=Level.OK)
+    level = worst(note.level for note in notes)
     texts, remedies = (dict.fromkeys(filter(None, said)) for said in ((n.text for n in notes), (n.remedy for n in notes)))
     return FieldVerdict(field, level, "; ".join(texts), " ".join(remedies))
 

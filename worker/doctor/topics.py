@@ -24,7 +24,7 @@ def topic_findings(settings: Settings, log: LogFacts) -> Iterator[Finding]:
     for stream, name in settings.kafka.topics.items():
         topic = log.topics[name]
         if isinstance(topic, str):
-            remedy = f"Create it, or correct kafka.topics.{stream}: the worker waits for it."
+            remedy = f"Create it, correct kafka.topics.{stream}, or allow the user Describe and Read on it."
             yield problem("topic", f"{name} can't be read: {topic}", remedy)
             continue
         yield from _readable(name, topic)
