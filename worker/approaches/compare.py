@@ -25,6 +25,7 @@ FULL_BATCH, STAGING, WINDOW, TIDEMARK = "full batch", "staging, full aggregation
 BY_COLUMN, BY_KEY = "columns of whole days", "rows found by key"
 # What is publicly claimed for the sliding window: so many times fewer bytes than the full batch, 5 TB to 200 GB a day.
 CLAIMED_RATIO = 25
+_RECENT_NIGHTS = 7
 
 Tables = Mapping[str, pa.Table]
 
@@ -81,6 +82,12 @@ class Outcome:
         return self.reads.bytes.total()
 
     @property
+    def recent_bytes(self) -> float:
+        """A nightly run's bytes, on average of the last week: a night with a tombstone reads more than one without."""
+        recent = self.nights[-_RECENT_NIGHTS:]
+        return sum(night.bytes for night in recent) / len(recent)
+
+    @property
     def cpu_seconds(self) -> float:
         return sum(night.cpu_seconds for night in self.nights)
 
@@ -103,8 +110,8 @@ class Comparison:
         return next(o for o in self.outcomes if o.approach == approach and o.counted == counted)
 
     def ratio(self, outcome: Outcome) -> float:
-        """How many times fewer bytes than the full batch it read in the last night."""
-        return self.outcome(FULL_BATCH).nights[-1].bytes / outcome.nights[-1].bytes
+        """How many times fewer bytes than the full batch it read in the last week."""
+        return self.outcome(FULL_BATCH).recent_bytes / outcome.recent_bytes
 
     def title(self, outcome: Outcome) -> str:
         """What a reader calls it, its engine apart."""

@@ -68,7 +68,7 @@ def _draw_reads(axes: "Axes", comparison: Comparison) -> None:
     axes.set_ylabel("megabytes")
     axes.grid(axis="y", color="#e6e8ea")
     axes.set_title(
-        f"Bytes read by each nightly run: in the last, the window {comparison.ratio(window):.1f} times less than the full batch "
+        f"Bytes read by each nightly run: in the last week, the window {comparison.ratio(window):.1f} times less than the full batch "
         f"(claimed: {CLAIMED_RATIO})",
         loc="left",
         fontweight="bold",

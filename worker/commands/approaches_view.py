@@ -46,7 +46,7 @@ def _show_costs(console: Console, comparison: Comparison, price_per_tb: float) -
         right=(
             "rows\na night",
             "bytes\na night",
-            "bytes,\nlast night",
+            "bytes,\nlast week",
             f"$ a day at\n{price_per_tb:g} a TB",
             "CPU s",
             "wall s",
@@ -61,7 +61,7 @@ def _show_costs(console: Console, comparison: Comparison, price_per_tb: float) -
                 outcome.engine,
                 count(outcome.rows / nights),
                 count(outcome.bytes / nights),
-                count(outcome.nights[-1].bytes),
+                count(outcome.recent_bytes),
                 f"{dollars_a_night(outcome, price_per_tb):.7f}",
                 f"{outcome.cpu_seconds:.1f}",
                 f"{outcome.wall_seconds:.1f}",
@@ -95,7 +95,7 @@ def _show_claim(console: Console, comparison: Comparison) -> None:
     by_key, by_column = (comparison.outcome(TIDEMARK, counted) for counted in (BY_KEY, BY_COLUMN))
     at_best, needed = setup.days / setup.window_days, CLAIMED_RATIO * setup.window_days
     console.print(
-        f"\n[bold]The window reads {comparison.ratio(window):.1f} times fewer bytes than the full batch[/] in the last night; publicly "
+        f"\n[bold]The window reads {comparison.ratio(window):.1f} times fewer bytes than the full batch[/] in the last week; publicly "
         f"claimed are {CLAIMED_RATIO} times, 5 TB to 200 GB a day. The full batch grows with history, the window does not: if it read each "
         f"of its {setup.window_days} days once and nothing else, that would be {at_best:.1f} times less at {setup.days} days of history, "
         f"and {CLAIMED_RATIO} times at {needed}. It also reads the new rows, and the staged ones that they are held against."
@@ -108,8 +108,8 @@ def _show_claim(console: Console, comparison: Comparison) -> None:
 
 
 def _beside(own: Outcome, other: Outcome) -> str:
-    """The bytes of the last night."""
-    ours, theirs = own.nights[-1].bytes, other.nights[-1].bytes
+    """The bytes of the last week."""
+    ours, theirs = own.recent_bytes, other.recent_bytes
     return f"{theirs / ours:.1f} times less than" if ours <= theirs else f"{ours / theirs:.1f} times as much as"
 
 

@@ -21,7 +21,7 @@ _MESSAGES_A_VISITOR = 13
 
 
 def compare_approaches(
-    days: Annotated[int, typer.Option(min=14, max=730, help="Nights, one a day.")] = _USUAL.days,
+    days: Annotated[int, typer.Option(min=7, max=730, help="Nights, one a day.")] = _USUAL.days,
     seed: Annotated[int, typer.Option(min=0, help="Of the shop: the same seed makes the same messages.")] = _USUAL.seed,
     visitors: Annotated[
         int, typer.Option(min=100, help=f"The size of the shop: some {_MESSAGES_A_VISITOR} messages for each, over all nights.")
@@ -65,6 +65,7 @@ def _plain(comparison: Comparison, outcome: Outcome, price_per_tb: float) -> dic
         "rows": outcome.rows,
         "bytes": outcome.bytes,
         "reads": {name: {"rows": outcome.reads.rows[name], "bytes": outcome.reads.bytes[name]} for name in tables},
+        "bytes_last_week": round(outcome.recent_bytes),
         "times_less_than_full_batch": round(comparison.ratio(outcome), 3),
         "dollars_a_day": dollars_a_night(outcome, price_per_tb),
         "cpu_seconds": round(outcome.cpu_seconds, 3),
