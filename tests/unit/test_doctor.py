@@ -81,6 +81,11 @@ def test_every_check_is_made(tidemark: Shell) -> None:
     assert all(line["remedy"] for line in lines if line["level"] in ("warning", "problem"))
 
 
+def test_every_check_is_in_the_operators_guide(tidemark: Shell) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    assert not [line["check"] for line in tidemark("doctor", "--json").lines() if f"`{line['check']}`" not in guide]
+
+
 def test_beside_a_running_worker_all_is_looked_at_too(tidemark: Shell) -> None:
     board = StatusBoard()
     board.publish(Status(state=SourceState.CAUGHT_UP, not_ready=()))
@@ -90,7 +95,7 @@ def test_beside_a_running_worker_all_is_looked_at_too(tidemark: Shell) -> None:
         with AdminServer(settings.admin_socket, operations):
             ended = tidemark("doctor")
     assert ended.code == ExitCode.OK
-    assert "ok       worker          one runs: caught_up" in ended.out
+    assert "ok       worker           one runs: caught_up" in ended.out
     assert "held by the worker" in ended.out
 
 
@@ -98,7 +103,7 @@ def test_a_problem_is_code_5_and_named_at_the_end(tidemark: Shell) -> None:
     code, out, err = tidemark("--set", "kafka.bootstrap_servers=127.0.0.1:1", "--set", "registry.url=http://127.0.0.1:1", "doctor")
     assert code == ExitCode.DIFFERENCES
     assert err == "tidemark: there are problems: registry, broker\nWhat to do stands beside each of them.\n"
-    assert "skipped  topic           the broker can't be asked" in out
+    assert "skipped  topic            the broker can't be asked" in out
     assert out.splitlines()[-1].endswith("2 problems.")
 
 
@@ -130,7 +135,7 @@ def test_a_file_that_is_not_ours_leaves_the_other_checks_be(tidemark: Shell) -> 
 def test_lines_fit_the_terminal_but_for_a_word_that_is_longer(tidemark: Shell, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     lines = tidemark("doctor").out.splitlines()
-    assert not [line for line in lines if len(line) > min(columns, 140) and " " in line[25:].removeprefix("→ ").strip()]
+    assert not [line for line in lines if len(line) > min(columns, 140) and " " in line[26:].removeprefix("→ ").strip()]
     assert all(line[:9].strip() in ("", *Level) for line in lines[:-1])
 
 

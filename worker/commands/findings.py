@@ -13,7 +13,7 @@ from worker.doctor import Finding, Level
 from worker.errors import Differences
 
 _COLOURS = {Level.OK: "green", Level.SKIPPED: "bright_black", Level.WARNING: "yellow", Level.PROBLEM: "red"}
-_LEVEL_WIDTH, _CHECK_WIDTH = 9, 16
+_LEVEL_WIDTH, _CHECK_WIDTH = 9, 17
 _LEAST_WIDTH, _MOST_WIDTH = 60, 140
 
 
@@ -41,8 +41,8 @@ def _lines(finding: Finding) -> Iterator[str]:
     level = typer.style(f"{finding.level:<{_LEVEL_WIDTH}}", fg=_COLOURS[finding.level])
     check = f"{shown(finding.check):<{_CHECK_WIDTH}}"
     indent = " " * (_LEVEL_WIDTH + _CHECK_WIDTH)
-    if len(check) > _CHECK_WIDTH:
-        yield level + check.rstrip()
+    if not check.endswith(" "):
+        yield level + check
         level, check = indent, ""
     text = [*_wrapped(finding.found, width - len(indent)), *_wrapped(finding.remedy, width - len(indent), "→ ")]
     yield level + check + text[0]

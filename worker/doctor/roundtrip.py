@@ -23,6 +23,7 @@ from worker.events import Stream
 RECORDS = 100
 _SEED = 1  # the same records at each call: what was found once is found again
 _MOST_VALUES = 1_000  # of one record; beyond, arrays and maps are empty
+_MOST_BYTES = 10_000  # of a fixed
 _TIMES = {MILLIS: 1 << 41, MICROS: 1 << 51}  # up to the year 2039
 _TEXTS = "abc é€😀"
 
@@ -63,7 +64,7 @@ def self_check(text: str, stream: Stream) -> SelfCheck:
         bodies = [_body(written, record) for record in _random_records(parse(text))]
     # fastavro is stricter about names and defaults than a decoder needs to be, and raises errors of many kinds.
     except Exception as error:
-        return SelfCheck(not_made=f"fastavro does not write this schema: {type(error).__name__}: {error}")
+        return SelfCheck(not_made=f"no random records can be written: {type(error).__name__}: {error}")
     one_by_one, reasons = _one_by_one(reading, bodies)
     ways = {"in columns": _in_columns(reading, bodies), "by fastavro alone": list(_by_fastavro(bodies, written, parse(text), stream))}
     differences = [difference for way, records in ways.items() for difference in _differences(one_by_one, way, records)]
@@ -179,6 +180,8 @@ class _RandomValues:
             case Enum(symbols=symbols):
                 return random.choice(symbols)
             case Fixed(size=size):
+                if size > _MOST_BYTES:
+                    raise ValueError(f"a fixed of {size:,} bytes")
                 return random.randbytes(size)
         return self._primitive(kind)
 

@@ -33,6 +33,8 @@ from worker.doctor.findings import Finding, Level, counted, worst
 from worker.doctor.places import lines_of
 from worker.events import Stream
 
+_NULL_EVERYWHERE = "not written, null in every row"
+
 
 @dataclass(frozen=True, slots=True)
 class FieldVerdict:
@@ -62,9 +64,13 @@ class SchemaVerdict:
 
     def findings(self) -> list[Finding]:
         """For people: the whole, then every field of which there is something to say."""
-        plain = [field.field for field in self.fields if not field.note]
-        as_is = [Finding(counted(len(plain), "field"), Level.OK, f"read as they are: {', '.join(plain)}")] if plain else []
-        return [Finding("schema", self.level, self.way, self.remedy), *as_is, *(field.finding() for field in self.fields if field.note)]
+        whole = Finding("schema", self.level, self.way, self.remedy)
+        special = [field.finding() for field in self.fields if field.note not in ("", _NULL_EVERYWHERE)]
+        return [whole, *self._together("", "read as they are"), *self._together(_NULL_EVERYWHERE, _NULL_EVERYWHERE), *special]
+
+    def _together(self, note: str, text: str) -> Iterator[Finding]:
+        if names := [field.field for field in self.fields if field.note == note]:
+            yield Finding(counted(len(names), "field"), Level.OK, f"{text}: {', '.join(names)}")
 
 
 def stream_of(text: str) -> Stream | None:
@@ -137,8 +143,10 @@ def _fields(writer: Record, reader: Record, stream: Stream, place: str = "", pat
 def _absent(field: Field, ignored: Sequence[str], stream: Stream, path: str) -> FieldVerdict:
     meant = did_you_mean(field.name, ignored)
     if field.default is not NO_DEFAULT:
-        return FieldVerdict(path + field.name, note=f"not written: {json.dumps(field.default)} in every row{meant}")
-    snippet = json.dumps(_declared(stream, path + field.name) | {"default": _some_value(field.type)})
+        text = _NULL_EVERYWHERE if field.default is None else f"not written, {json.dumps(field.default)} in every row"
+        return FieldVerdict(path + field.name, note=text + meant)
+    declared = _declared(stream, path + field.name) | {"default": _some_value(field.type)}
+    snippet = json.dumps(declared, separators=(",", ":"))  # without spaces, so that it stays on one line
     remedy = f"Write it, filled in every message; under the rule BACKWARD an added field needs a default in its declaration:\n{snippet}"
     return FieldVerdict(path + field.name, Level.PROBLEM, f"not written, and the reader needs it{meant}", remedy)
 
@@ -248,9 +256,11 @@ def _enum_note(symbols: Sequence[str], meanings: frozenset[str]) -> _Note:
         return _Note(Level.WARNING, f"an enum whose symbols all mean nothing to the tables: {', '.join(others)}", f"These do: {known}.")
     if alike := [symbol for symbol in others if any(symbol.lower() == known.lower() for known in meanings)]:
         return _Note(
-            Level.WARNING, f"an enum; as they are spelt, {', '.join(alike)} mean nothing to the tables", f"Spell them so: {known}."
+            Level.WARNING,
+            f"an enum with symbols that, spelt so, mean nothing to the tables: {', '.join(alike)}",
+            f"Spell them so: {known}.",
         )
-    return _Note(Level.OK, f"an enum, read as text; {', '.join(others)} mean nothing special to the tables")
+    return _Note(Level.OK, f"an enum, read as text; symbols that mean nothing special to the tables: {', '.join(others)}")
 
 
 def _record_of(writer: Type, reader: Record) -> Record | None:
