@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tenacity import sleep_using_event
 
-from worker.backfill import ArchiveFeed, OriginColumns, plan_archive
+from worker.backfill import ArchiveFeed, ArchivePlan, OriginColumns, plan_archive
 from worker.backfill.days import DaysFeed
 from worker.committer import Committer
 from worker.compact import CompactJob
@@ -31,6 +31,7 @@ from worker.store.jobs import JobRow
 from worker.store.rejected import Selection
 
 _ARCHIVE_ROWS = 200_000  # of one commit, whose fixed cost a backfill need not pay more often
+_INSERTED = OriginColumns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,38 @@ def decoder_of(settings: Settings) -> Decoder:
     """The decoder that the settings describe. Raises ConfigError."""
     zone = ReportingZone(settings.time.reporting_time_zone)
     return Decoder(schema_source(settings.registry), zone, settings.time.future_guard, settings.kafka.topics)
+
+
+def archive_arguments(
+    directory: Path,
+    *,
+    stream: Stream | None = None,
+    mappings: Mapping[Stream, Path] | None = None,
+    origin: OriginColumns = _INSERTED,
+    has_offsets: bool = True,
+) -> dict[str, Any]:
+    """What a job is told of an archive, see plan_archive; what JSON has."""
+    return {
+        "directory": str(directory.resolve()),
+        "stream": stream,
+        "mappings": {mapped: str(path) for mapped, path in (mappings or {}).items()},
+        "origin": origin._asdict(),
+        "has_offsets": has_offsets,
+    }
+
+
+def archive_plan(settings: Settings, arguments: Mapping[str, Any]) -> ArchivePlan:
+    """What a job with such arguments reads. Raises ConfigError, ArchiveError."""
+    stream = arguments["stream"]
+    return plan_archive(
+        Path(arguments["directory"]),
+        settings.kafka.topics,
+        stream=Stream(stream) if stream else None,
+        mappings={Stream(mapped): Path(path) for mapped, path in arguments["mappings"].items()},
+        origin=OriginColumns(**arguments["origin"]),
+        has_offsets=arguments["has_offsets"],
+        memory_limit=settings.store.memory_limit,
+    )
 
 
 def _replay(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:
@@ -122,15 +155,8 @@ def _file_rows(shop: Shop) -> Decode:
 
 
 def _archive_feed(row: JobRow, resume_point: Mapping[str, Any] | None, shop: Shop) -> Feed:
-    asked, settings = row.arguments, shop.settings
-    plan = plan_archive(
-        Path(asked["directory"]),
-        settings.kafka.topics,
-        stream=Stream(asked["stream"]) if asked["stream"] else None,
-        mappings={Stream(stream): Path(path) for stream, path in asked["mappings"].items()},
-        origin=OriginColumns(**asked["origin"]),
-        memory_limit=settings.store.memory_limit,
-    )
+    settings = shop.settings
+    plan = archive_plan(settings, row.arguments)
     zone = ReportingZone(settings.time.reporting_time_zone)
     return ArchiveFeed(plan, zone, settings.time.future_guard, max(settings.batch.max_messages, _ARCHIVE_ROWS), resume_point)
 

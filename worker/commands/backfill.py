@@ -1,12 +1,11 @@
 """tidemark backfill: bring in what an archive holds."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from worker.backfill import OriginColumns, plan_archive
+from worker.backfill import ArchivePlan, OriginColumns
 from worker.commands import Sources, print_rows
 from worker.commands.changes import show_changes
 from worker.commands.days import day_range
@@ -14,8 +13,10 @@ from worker.commands.formats import count
 from worker.commands.jobs import Detach, submit
 from worker.errors import ConfigError
 from worker.events import Stream
+from worker.job_kinds import archive_arguments, archive_plan
 
 _INSERTED = OriginColumns()
+_LISTED = 10  # files that are left out
 
 
 def backfill(
@@ -28,6 +29,10 @@ def backfill(
     partition_column: Annotated[str, typer.Option(help="The column with the partition that a row came from.")] = _INSERTED.partition,
     offset_column: Annotated[str, typer.Option(help="The column with its offset.")] = _INSERTED.offset,
     topic_column: Annotated[str, typer.Option(help="The column with its topic.")] = _INSERTED.topic,
+    without_offsets: Annotated[
+        bool,
+        typer.Option("--without-offsets", help="Leave partitions and offsets alone: they are of another cluster or an earlier topic."),
+    ] = False,
     days: Annotated[str | None, typer.Option(metavar="DAY..DAY", help="Only events of these days, or of one day.")] = None,
     rebuild_days: Annotated[
         str | None,
@@ -45,16 +50,8 @@ def backfill(
         raise ConfigError("--rebuild-days stands alone", "Leave out --days and --advance-watermark.")
     mappings = dict(_mapping(text) for text in mapping or ())
     origin = OriginColumns(partition=partition_column, offset=offset_column, topic=topic_column)
-    plan = plan_archive(
-        from_archive, settings.kafka.topics, stream=stream, mappings=mappings, origin=origin, memory_limit=settings.store.memory_limit
-    )
-    facts = {
-        "directory": plan.archive.directory,
-        "files": count(len(plan.parts)),
-        "rows": "unknown" if plan.rows is None else count(plan.rows),
-    }
-    print_rows(["archive", ""], [*facts.items(), *(("left out", path) for path in plan.others[:10])])
-    arguments = archive_arguments(plan.archive.directory, stream, mappings, origin)
+    arguments = archive_arguments(from_archive, stream=stream, mappings=mappings, origin=origin, has_offsets=not without_offsets)
+    _print_plan(archive_plan(settings, arguments))
     kind = "backfill"
     if rebuild_days:
         kind = "rebuild"
@@ -68,16 +65,16 @@ def backfill(
         submit(settings, kind, arguments, detach=detach, creates_file=True)
 
 
-def archive_arguments(
-    directory: Path, stream: Stream | None = None, mappings: Mapping[Stream, Path] | None = None, origin: OriginColumns = _INSERTED
-) -> dict[str, Any]:
-    """What a job is told of an archive."""
-    return {
-        "directory": str(directory.resolve()),
-        "stream": stream,
-        "mappings": {mapped: str(path) for mapped, path in (mappings or {}).items()},
-        "origin": origin._asdict(),
-    }
+def _print_plan(plan: ArchivePlan) -> None:
+    facts = [
+        ("directory", plan.archive.directory),
+        ("files", count(len(plan.parts))),
+        ("rows", "unknown" if plan.rows is None else count(plan.rows)),
+    ]
+    facts += [("left out", path) for path in plan.others[:_LISTED]]
+    if (more := len(plan.others) - _LISTED) > 0:
+        facts.append(("", f"and {more:,} other files"))
+    print_rows(["archive", ""], facts)
 
 
 def _mapping(text: str) -> tuple[Stream, Path]:

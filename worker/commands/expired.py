@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from worker.commands import AsJson, Sources
-from worker.commands.backfill import archive_arguments
 from worker.commands.changes import show_changes
 from worker.commands.days import day_range
 from worker.commands.formats import cells, count, screen, size, table
@@ -19,6 +18,7 @@ from worker.commands.reading import report_rows
 from worker.commands.replay import rebuild_plan
 from worker.errors import ConfigError
 from worker.events import Stream
+from worker.job_kinds import archive_arguments
 from worker.serve.rows import write_json
 
 app = typer.Typer(no_args_is_help=True, help="Events that came when their day was sealed, as the file keeps them: list, show, readmit.")

@@ -48,7 +48,7 @@ def rejected_rows(rejected: Sequence[Rejected], identity: Identity, *, to_dlq: b
             "stage": r.stage.value,
             "reason": str(r.reason),
             "detail": r.detail,
-            "is_pending": to_dlq,
+            "is_pending": to_dlq and r.file is None,  # a row of a file is no message of a topic
         }
         for r in rejected
     ]
