@@ -29,8 +29,7 @@ def disk_checks(settings: Settings, umask: int) -> Checks[None]:
     """All that can be told without writing; `umask` as a worker started from here would have it."""
     path = settings.store.path
     if not path.absolute().parent.is_dir():
-        yield problem("directory", f"there is no directory {path.absolute().parent}", "Make it, or correct store.path.")
-        return
+        return  # told as a fault of the configuration
     place = _place(path.absolute().parent)
     yield from place_findings(place)
     yield room_finding(place, FileStatus.of(path), settings.store.checkpoint_threshold)
@@ -120,10 +119,11 @@ def _mib(size: int) -> str:
 
 def leftover_findings(path: Path) -> Iterator[Finding]:
     """What a process that was killed left beside the file: its name holds the process' number."""
-    left = [beside for beside in sorted(path.parent.glob(f"{path.name}.*")) if _is_left(beside.name.removeprefix(f"{path.name}."))]
+    own = f"{path.name}."
+    left = [each for each in sorted(path.parent.iterdir()) if each.name.startswith(own) and _is_left(each.name.removeprefix(own))]
     if left:
-        found = f"{counted(len(left), 'file')} of a command that was killed: {', '.join(beside.name for beside in left)}"
-        yield warning("leftovers", found, f"rm {' '.join(map(str, left))}")
+        found = f"{counted(len(left), 'file')} of a command that was killed: {', '.join(each.name for each in left)}"
+        yield warning("leftovers", found, f"rm -r {' '.join(map(str, left))}")
     else:
         yield ok("leftovers", "none")
 

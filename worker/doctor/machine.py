@@ -93,15 +93,16 @@ def _versions() -> dict[str, str]:
 
 def version_findings(versions: Mapping[str, str]) -> Iterator[Finding]:
     """Whether each is one that tidemark is tested with."""
+    remedy = "Install from requirements.lock."
+    faults = []
     for name, version in versions.items():
         least, untested = RANGES[name]
         if _parts(version) < _parts(least):
-            yield problem("versions", f"{name} {version} is too old: {least} or later is needed", "Install from requirements.lock.")
+            faults.append(problem("versions", f"{name} {version} is too old: {least} or later is needed", remedy))
         elif _parts(version) >= _parts(untested):
-            yield warning(
-                "versions", f"tidemark is not tested with {name} {version}", "Install from requirements.lock, or run tidemark verify often."
-            )
-    yield ok("versions", ", ".join(f"{name} {version}" for name, version in {"tidemark": __version__, **versions}.items()))
+            faults.append(warning("versions", f"tidemark is not tested with {name} {version}", remedy))
+    all_versions = ", ".join(f"{name} {version}" for name, version in {"tidemark": __version__, **versions}.items())
+    yield from faults or [ok("versions", all_versions)]
 
 
 def _parts(version: str) -> list[int]:

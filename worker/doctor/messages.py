@@ -26,6 +26,7 @@ from worker.source.consumer import CHUNK, CONFIRMED, Fetched, consumer_of, told_
 from worker.source.losses import Bounds
 
 LAST = 5  # messages of each partition
+_LATEST_MS = 253_402_300_799_000  # the end of the year 9999
 SECONDS = 4.0  # of reading; what did not come by then is not looked at
 
 
@@ -94,7 +95,7 @@ def _first_unread(position: Position, bounds: Mapping[Partition, Bounds]) -> dic
 def _time(message: Message) -> datetime | None:
     """By the broker's or the producer's clock, as the topic is configured."""
     kind, millis = message.timestamp()
-    return datetime.fromtimestamp(millis / 1000, UTC) if kind else None
+    return datetime.fromtimestamp(min(max(millis, 0), _LATEST_MS) / 1000, UTC) if kind else None
 
 
 def decoded_findings(

@@ -33,14 +33,14 @@ class RegistryProbe:
         assert settings.url is not None
         self.url = settings.url.rstrip("/")
         self._client = http_client(settings)
+        self._date: str | None = None
 
     def close(self) -> None:
         self._client.close()
 
-    def clock(self) -> datetime | None:
-        """What the registry's clock says, to the second."""
-        date = self._ask("/subjects/tidemark-doctor/versions/latest").date
-        return parsedate_to_datetime(date) if date else None
+    def date(self) -> datetime | None:
+        """What the registry's clock said with its last answer, to the second; not all say it."""
+        return parsedate_to_datetime(self._date) if self._date else None
 
     def latest(self, subject: str) -> Latest | None:
         """None where there is no such subject."""
@@ -58,6 +58,7 @@ class RegistryProbe:
 
     def _ask(self, path: str) -> Answer:
         answer = ask(self._client, self.url, path)
+        self._date = answer.date
         is_known = answer.status == 200 or (answer.status == 404 and "error_code" in (answer.content or {}))
         if not is_known:
             raise no_registry(self.url, answer.status, path)
@@ -76,12 +77,11 @@ def registry_checks(settings: Registry, topics: Mapping[Stream, str], now: Calla
         return None
     yield from _in_clear(settings)
     with closing(RegistryProbe(settings)) as probe:
-        date = probe.clock()
-        ahead = None if date is None else now() - date
+        newest = {stream: probe.latest(subject_of(topic)) for stream, topic in topics.items()}
+        ahead = None if (date := probe.date()) is None else now() - date
         yield ok("registry", f"{probe.url} answers")
         for stream, topic in topics.items():
-            subject = subject_of(topic)
-            latest = probe.latest(subject)
+            latest, subject = newest[stream], subject_of(topic)
             yield schema_finding(stream, latest, subject)
             if latest is not None:
                 yield rule_finding(subject, probe.rule(subject))
@@ -100,26 +100,20 @@ def text_finding(name: str, stream: Stream, text: str | NoSchema) -> Finding:
     if isinstance(text, NoSchema):
         return problem("schema", f"{name}: refused: {text.detail}", "Register a plain Avro schema; until then its messages are rejected.")
     verdict = examined(text, stream)
-    more = f"Field by field: tidemark schema check --stream {stream}"
-    return Finding(
-        "schema", verdict.level, f"{name}: {verdict.way}", "" if verdict.level is Level.OK else f"{verdict.remedy}\n{more}".strip()
-    )
-
-
-_UNCHECKED = "NONE"
+    more = f"{verdict.remedy}\nField by field: tidemark schema check --stream {stream}".strip()
+    return Finding("schema", verdict.level, f"{name}: {verdict.way}", "" if verdict.level is Level.OK else more)
 
 
 def rule_finding(subject: str, rule: str | None) -> Finding:
     """Whether the registry refuses schemas that the worker could not read."""
     if rule is None:
         return skipped("schema rule", f"{subject}: the registry does not say which changes it takes")
-    if rule == _UNCHECKED:
+    if rule == "NONE":
         remedy = 'PUT /config/SUBJECT {"compatibility": "BACKWARD"}. And check before registering: tidemark schema check FILE'
         return warning("schema rule", f"{subject}: the registry takes any change (NONE), also one that can't be read", remedy)
-    needed = (
-        "; it lets producers drop any field, so check before registering: tidemark schema check FILE" if rule.startswith("BACKWARD") else ""
-    )
-    return ok("schema rule", f"{subject}: {rule}{needed}")
+    if rule.startswith("BACKWARD"):
+        return ok("schema rule", f"{subject}: {rule} lets producers drop any field: check before registering: tidemark schema check FILE")
+    return ok("schema rule", f"{subject}: {rule}")
 
 
 def _in_clear(settings: Registry) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ _MAX_ADDRESS_BYTES = 103  # of a socket's path; a longer one takes a way round t
 
 def serving_checks(settings: Settings, worker: Status | None) -> Checks[None]:
     """`worker`: what answered at the admin socket, if anybody did."""
-    yield port_finding(settings, port(settings.serve), worker)
+    yield port_finding(settings, port_at(settings.serve), worker)
     yield from socket_findings(settings.admin_socket, worker)
 
 
@@ -32,7 +32,7 @@ class Port(NamedTuple):
     file: str | None = None
 
 
-def port(serve: Serve) -> Port:
+def port_at(serve: Serve) -> Port:
     """Looked at without listening, so that nobody sees it."""
     family = socket.AF_INET6 if ":" in serve.host else socket.AF_INET
     with closing(socket.socket(family)) as probe:
@@ -57,16 +57,17 @@ def port_finding(settings: Settings, port: Port, worker: Status | None) -> Findi
     """A worker that can't have its port does not start."""
     place = f"{settings.serve.host}:{settings.serve.port}"
     remedy = "Set serve.port to another one; 0 takes any free one."
+    if settings.serve.port == 0:
+        return ok("http", f"any free port of {settings.serve.host} is taken")
     if port.fault:
         return problem("http", f"can't listen at {place}: {port.fault}", "Set serve.host to an address of this machine, and serve.port.")
     if not port.is_taken:
-        free = ok("http", f"{place} is free")
-        return (
-            warning("http", f"a worker runs, and nothing listens at {place}", "Is serve.port the same here as there?") if worker else free
-        )
+        if worker is not None:
+            return warning("http", f"a worker runs, and nothing listens at {place}", "Is serve.port the same here as there?")
+        return ok("http", f"{place} is free")
     if port.file is None:
         return problem("http", f"another program listens at {place}", remedy)
-    if Path(port.file).absolute() != settings.store.path.absolute():
+    if Path(port.file).absolute() != settings.store.path.absolute() and not (worker and worker.file and worker.file.path == port.file):
         return problem("http", f"the worker of {port.file} listens at {place}", remedy)
     if worker is None:
         found = f"the worker of this file listens at {place}, and does not answer at {settings.admin_socket}"
