@@ -30,7 +30,7 @@ from worker.source.ranges import Range
 from worker.store.jobs import JobRow
 from worker.store.rejected import Selection
 
-_ARCHIVE_ROWS = 200_000  # of one commit, whose fixed cost a backfill need not pay more often
+_ARCHIVE_ROWS = 300_000  # of one commit, whose fixed cost a backfill need not pay more often
 _INSERTED = OriginColumns()
 
 
@@ -174,8 +174,8 @@ def _dlq(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:  # noqa: A
     return MergeJob(row, feed, shop.committer, settings, shop.committed, bears_rejected=True)
 
 
-def _compact(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:  # noqa: ARG001 - its pieces are short
-    return CompactJob(row, shop.committer)
+def _compact(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:
+    return CompactJob(row, shop.committer, abandoned.wait)
 
 
 KINDS: Mapping[str, Kind] = {"replay": _replay, "backfill": _backfill, "rebuild": _rebuild, "dlq": _dlq, "compact": _compact}

@@ -1,6 +1,7 @@
 """A worker put together from its settings: file, log, decoder, pipeline, and what others see of it."""
 
 import gc
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
@@ -114,8 +115,10 @@ def run_worker(
 def run_one_job(settings: Settings, find: FindJob, stop: Stop, observer: Observer, clock: Clock = SYSTEM_CLOCK) -> JobRow:
     """Run a job where no worker runs, until it has ended or `stop` is asked; status, queries and cancelling go through the admin socket.
 
-    `find` adds the job, or finds the one to go on with. Returns it as it then stands. Raises StoreError, ConfigError.
+    `find` adds the job, or finds the one to go on with. DuckDB has all cores: there is no stream to decode beside it. Returns the job as it
+    then stands. Raises StoreError, ConfigError.
     """
+    settings = settings.model_copy(update={"store": settings.store.model_copy(update={"threads": os.cpu_count() or 1})})
     with ExitStack() as stack:
         stack.enter_context(_rare_collections())
         store = stack.enter_context(closing(_opened(settings, clock)))
