@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import Any
 
 import typer
@@ -13,6 +12,7 @@ from worker.commands.findings import print_findings, refuse_problems, summary
 from worker.commands.reading import report_rows
 from worker.config import Settings
 from worker.doctor import examine
+from worker.run import SYSTEM_CLOCK
 
 
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
@@ -21,7 +21,7 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     Exit code 5 if there is a problem; warnings are none.
     """
     sources = context.ensure_object(Sources)
-    with closing(examine(sources.read, _report, os.environ, lambda: datetime.now(UTC))) as found:
+    with closing(examine(sources.read, _report, os.environ, SYSTEM_CLOCK.now)) as found:
         findings = print_findings(found, as_json=as_json)
     if not as_json:
         typer.echo(summary(findings))

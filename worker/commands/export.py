@@ -1,7 +1,6 @@
 """tidemark export: tables as Parquet, CSV or Arrow files, beside a running worker too."""
 
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from worker.commands.days import day_range
 from worker.commands.formats import count, moment, size
 from worker.commands.reading import snapshot
 from worker.errors import ConfigError
+from worker.run import SYSTEM_CLOCK
 from worker.serve.export import EXPORTED, ON_REQUEST, ExportManifest, Format, new_directory, types_of, write_manifest, write_tables
 from worker.serve.snapshot import Wanted
 
@@ -30,7 +30,7 @@ def export(
     wanted = Wanted(tables=_chosen(tables), first=first, last=last, types=types_of(format))
     with new_directory(directory, replace=replace) as temporary, closing(snapshot(settings, wanted)) as source:
         written = write_tables(temporary, source.tables, format)
-        manifest = ExportManifest.of(source.head, wanted, format, written, datetime.now(UTC))
+        manifest = ExportManifest.of(source.head, wanted, format, written, SYSTEM_CLOCK.now())
         write_manifest(temporary, manifest)
     _print(manifest)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from typing import Annotated
 
@@ -22,6 +22,7 @@ from worker.commands.status_view import StatusView
 from worker.config import Settings
 from worker.errors import ConfigError, StoreError, Unavailable
 from worker.metrics import SourceState
+from worker.run import SYSTEM_CLOCK
 from worker.serve.admin import NoWorker, ask
 from worker.serve.status import Status, status_of_file
 from worker.store.reader import open_reader
@@ -42,7 +43,7 @@ def status(
         if as_json:
             print_json_lines([snapshot.as_json()])
         else:
-            console.print(StatusView(snapshot, datetime.now(UTC)))
+            console.print(StatusView(snapshot, SYSTEM_CLOCK.now()))
         return
     looks = _looks(Watcher(settings), lambda: time.sleep(1.0))
     with until_interrupted():
@@ -132,7 +133,7 @@ def write_looks(looks: Iterator[Look]) -> None:
 
 def _looks(watcher: Watcher, pause: Callable[[], None]) -> Iterator[Look]:
     while True:
-        yield watcher.look(datetime.now(UTC))
+        yield watcher.look(SYSTEM_CLOCK.now())
         pause()
 
 

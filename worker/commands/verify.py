@@ -3,7 +3,6 @@
 import time
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from worker.commands import AsJson, Sources, print_json_lines, print_rows
 from worker.commands.days import day_range
 from worker.errors import Differences
+from worker.run import SYSTEM_CLOCK
 from worker.store.database import open_database
 from worker.store.reader import open_reader, require_file
 from worker.verify import TableResult, switched_on, verify
@@ -30,7 +30,7 @@ def verify_command(
     first, last = day_range(days, "--days") if days else (None, None)
     began = time.monotonic()
     require_file(settings.store.path)
-    opened = open_database(settings, datetime.now(UTC)) if repair else open_reader(settings.store.path, settings.store, spill=True)
+    opened = open_database(settings, SYSTEM_CLOCK.now()) if repair else open_reader(settings.store.path, settings.store, spill=True)
     with closing(opened) as connection:
         results = list(verify(connection, switched_on(connection), first, last, repair=repair))
     if as_json:
