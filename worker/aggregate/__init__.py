@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from worker.aggregate.accounting import Accounting, Counts
 from worker.aggregate.membership import Days, Hashes, Membership, mixed, repeated
+from worker.aggregate.refill import Refill
 from worker.events import EVENT_SCHEMAS, TOMBSTONES, EventBatch, Outcome, Stream, no_rows
 from worker.tables import TABLES
 
@@ -29,6 +30,7 @@ class Transaction(Protocol):
     def stage(self, name: str, rows: pa.RecordBatch) -> None: ...
     def stage_days(self, name: str, days: Sequence[date]) -> None: ...
     def run(self, name: str, **parameters: Any) -> None: ...
+    def refill(self, table: str, first: date, last: date) -> None: ...
     def rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]: ...
     def days_of(self, table: str, before: date) -> list[date]:
         """The distinct days before `before` in a staged or temporary table."""
@@ -78,15 +80,20 @@ def merge(
     _merge_dimension(tx, batch, Stream.PRODUCTS, accounting)
     _merge_stock(tx, batch)
     _merge_orders(tx, live[Stream.ORDERS], batch, accounting)
-    days, ids = _merge_touchpoints(tx, live[Stream.TOUCHPOINTS], membership, accounting)
+    touchpoints, days, ids = _merge_touchpoints(tx, live[Stream.TOUCHPOINTS], membership, accounting)
+    for name in ("batch/accepted_order", "batch/batch_day", "batch/batch_offset", "daily/day_offset"):
+        tx.run(name)
 
     present = {stream for stream in Stream if accounting.read(stream)}
     merged = [name for name, table in TABLES.items() if name in tables_on and table.streams & present]
+    refill = Refill.of(tx, [touchpoints["day"], live[Stream.ORDERS]["day"]])
+    refill.set_aside(tx, touchpoints)
     for name in merged:
         tx.run(f"daily/{name}")
-    for name in ("batch/accepted_order", "batch/batch_day", "batch/batch_offset", "daily/day_offset"):
-        tx.run(name)
-    changed = _changed_days(tx, [name for name in merged if TABLES[name].is_daily], closed_before, sealed_before)
+        refill.fill(tx, name)
+    refill.put_back(tx, touchpoints)
+    deltas = [name for name in merged if TABLES[name].is_daily] + (["refill"] if refill.days else [])
+    changed = _changed_days(tx, deltas, closed_before, sealed_before)
     tx.stage_days("changed_day", changed)
     return Merged(
         accounting,
@@ -115,8 +122,10 @@ def _without_expired(
     return live, expired
 
 
-def _merge_touchpoints(tx: Transaction, rows: pa.RecordBatch, membership: Membership, accounting: Accounting) -> tuple[Days, Hashes]:
-    """Store the touchpoints that are new, as batch_touchpoint too; returns their days and ids for Membership."""
+def _merge_touchpoints(
+    tx: Transaction, rows: pa.RecordBatch, membership: Membership, accounting: Accounting
+) -> tuple[pa.RecordBatch, Days, Hashes]:
+    """Store the touchpoints that are new, as batch_touchpoint too; returns them, with their days and ids for Membership."""
     ids = touchpoint_hashes(rows["event_uuid"])
     days = _epoch_days(rows)
     candidates = membership.maybe(days, ids) | repeated(ids)
@@ -130,7 +139,7 @@ def _merge_touchpoints(tx: Transaction, rows: pa.RecordBatch, membership: Member
     accounting.add(Outcome.ACCEPTED, {Stream.TOUCHPOINTS: rows.num_rows})
     tx.stage("batch_touchpoint", rows)
     tx.run("daily/touchpoint")
-    return days, ids
+    return rows, days, ids
 
 
 def _merge_orders(tx: Transaction, rows: pa.RecordBatch, batch: EventBatch, accounting: Accounting) -> None:
@@ -184,15 +193,15 @@ def _account_versions(tx: Transaction, stream: Stream, read: int, accounting: Ac
         accounting.add(outcome, {stream: count})
 
 
-def _changed_days(tx: Transaction, daily: list[str], closed_before: date | None, sealed_before: date | None) -> list[date]:
-    """The closed days of which a daily table's delta has a row, ascending.
+def _changed_days(tx: Transaction, deltas: list[str], closed_before: date | None, sealed_before: date | None) -> list[date]:
+    """The closed days of which one of these deltas has a row, ascending.
 
     A sealed day's history has ended, though readings of stock may still come.
     """
     # A first day moves to or from a day of the batch and one after it: where no day of the batch is closed, none that changes is.
     if closed_before is None or not tx.days_of("batch_day", closed_before):
         return []
-    days = {day for name in daily for day in tx.days_of(f"delta_{name}", closed_before)}
+    days = {day for name in deltas for day in tx.days_of(f"delta_{name}", closed_before)}
     return sorted(day for day in days if sealed_before is None or day >= sealed_before)
 
 
