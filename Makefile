@@ -17,7 +17,7 @@ demo: $(RUN)  ## the whole job on a seeded shop: embedded broker, worker, tables
 demo-real: $(RUN)  ## the same job on real purchases: the CDNOW sample
 	@$(BIN)/tidemark demo --real
 
-demo-approaches: $(DEV)  ## three known ways of daily aggregation beside ours: bytes, dollars, wrong days; draws build/approaches.svg
+demo-approaches: $(DEV)  ## three known ways of daily aggregation beside ours: bytes, dollars, wrong days (about a minute); draws build/approaches.svg
 	@$(BIN)/tidemark compare-approaches --output build/approaches.svg
 
 test: $(DEV)  ## all tests that need nothing outside this process (under 3 minutes; SEED=n repeats a run)

@@ -18,7 +18,7 @@ from worker.approaches.tables import Partitioned, Reads, by_day
 from worker.decode import Decoder
 from worker.events import MessageBatch, Stream
 
-_NEVER = date(1970, 1, 1)  # the partition of what has no day
+_BEFORE_ALL = date.min  # the first day of what has no window, and the partition of what has no day
 
 
 class Engine(Protocol):
@@ -116,7 +116,7 @@ class Staging:
         self._tables: Mapping[str, pa.Table] = {name: _none(schema) for name, schema in DAILY.items()}
 
     def run(self, night: Night) -> None:
-        first = _NEVER if self._window is None else night.day - self._window
+        first = _BEFORE_ALL if self._window is None else night.day - self._window
         self._stage(night.day, first)
         touchpoints = self._touchpoint.read(self.reads, REACHED, self._touchpoint.days(first))
         orders = self._order.read(self.reads, days=self._order.days(first))
@@ -139,7 +139,7 @@ class Staging:
             self._order.replace(day, rows)
         tombstones = self._raw.tombstone.read(self.reads, days=[arrived])
         if len(tombstones):
-            self._tombstone.replace(_NEVER, self._engine.staged_tombstones(tombstones, self._tombstone.read(self.reads)))
+            self._tombstone.replace(_BEFORE_ALL, self._engine.staged_tombstones(tombstones, self._tombstone.read(self.reads)))
 
 
 def _table(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
