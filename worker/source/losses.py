@@ -57,7 +57,10 @@ def loss(faults: Mapping[str, str]) -> SourceError:
     """The error for `faults`, each with the flag that accepts it."""
     flags = " ".join(dict.fromkeys(faults.values()))
     return SourceError(
-        "\n".join(faults), f"Nothing was read past this.\nTo accept the loss and read from the log's beginning:  tidemark run {flags}\n"
+        "\n".join(faults),
+        "Nothing was read past this.\n"
+        f"To accept the loss and read from the log's beginning:  tidemark run {flags}\n"
+        "What is gone, from an archive:                         tidemark backfill --from-archive DIR\n",
     )
 
 
