@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.copies import ended, filled, serving
 from tests.support.worker import Worker, order, touch
-from worker.errors import ExitCode, TidemarkError, Unavailable
+from worker.errors import ExitCode, StoreError, TidemarkError, Unavailable
 from worker.serve import admin, snapshot
 from worker.serve.admin import AdminServer, ask_snapshot
 from worker.serve.snapshot import Head, Snapshot, Wanted
@@ -42,6 +42,14 @@ def test_what_the_worker_commits_meanwhile_is_not_in_the_copy(worker: Worker, mo
     days = [batch["day"][0].as_py() for batch in received["touchpoint"]]
     assert days == sorted(days)
     assert len(worker.rows("touchpoint")) == before["touchpoint"] + 2
+
+
+def test_a_piece_that_is_left_out_is_missed(worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "_ROWS_AT_ONCE", 1)
+    whole = snapshot._pieces
+    monkeypatch.setattr(snapshot, "_pieces", lambda *arguments: list(whole(*arguments))[1:])
+    with serving(worker), pytest.raises(StoreError, match=r"of table daily_reach \d+ rows were read, and there are \d+"):
+        drain(ask_snapshot(worker.settings.admin_socket, Wanted(tables=("daily_reach",))))
 
 
 def test_an_error_while_tables_are_read_comes_over_as_itself(worker: Worker, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,17 +2,16 @@
 
 import secrets
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from worker import __version__
 from worker.commands import Sources, print_rows
 from worker.commands.formats import count, moment, size
 from worker.commands.reading import snapshot
 from worker.errors import ConfigError
+from worker.run import SYSTEM_CLOCK
 from worker.serve.pseudonyms import key_of
 from worker.serve.snapshot import Snapshot, Wanted
 from worker.store.backup import Manifest, check, manifest_path, new_file, publish, sha256, write
@@ -61,8 +60,7 @@ def print_manifest(file: Path, manifest: Manifest) -> None:
 
 def _manifest(source: Snapshot, file: Path, *, is_pseudonymised: bool) -> Manifest:
     own = {
-        "tidemark_version": __version__,
-        "created_at": datetime.now(UTC),
+        "created_at": SYSTEM_CLOCK.now(),
         "is_pseudonymised": is_pseudonymised,
         "bytes": file.stat().st_size,
         "sha256": sha256(file),

@@ -20,11 +20,11 @@ import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as pq
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from worker.errors import StoreError
 from worker.serve.snapshot import DayState, Head, Types, Wanted
-from worker.store.backup import ROW_HASH, TableRows, sha256
+from worker.store.backup import ROW_HASH, Facts, TableRows, sha256
 from worker.tables import TABLES
 
 log = structlog.get_logger(__name__)
@@ -49,11 +49,7 @@ class Format(StrEnum):
     ARROW = "arrow"
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class ExportedFile(_Data):
+class ExportedFile(Facts):
     """One file: its path from the export's directory; the day of its rows, None: of a table without days."""
 
     path: str
@@ -63,7 +59,7 @@ class ExportedFile(_Data):
     sha256: str
 
 
-class ExportedTable(_Data):
+class ExportedTable(Facts):
     """One table: its columns with their types in Arrow's words, and its files by day."""
 
     columns: dict[str, str]
@@ -71,7 +67,7 @@ class ExportedTable(_Data):
     files: list[ExportedFile]
 
 
-class ExportManifest(_Data):
+class ExportManifest(Facts):
     """What an export holds, and as of when. `first`, `last`: the days that were asked for; `days`: how they stood."""
 
     tidemark_version: str

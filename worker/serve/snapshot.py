@@ -13,13 +13,13 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from worker import __version__
 from worker.errors import ConfigError, StoreError
 from worker.serve import pseudonyms
 from worker.serve.status import Moment
-from worker.store.backup import ROW_HASH, Definitions, TableRows, TableSum, columns, definitions
+from worker.store.backup import ROW_HASH, Definitions, Facts, TableRows, TableSum, columns, definitions
 
 _ROWS_AT_ONCE = 250_000  # sorted by day in one go, unless one day has more: what bounds the memory
 _PIECE_ROWS = 100_000
@@ -35,11 +35,7 @@ class Types(StrEnum):
     FLAT = "flat"
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Wanted(_Data):
+class Wanted(Facts):
     """What a snapshot is to hold. `tables`: names of tables and views, None: all tables; of those that have a `day`, the rows from `first`
     to `last`. `key`: of pseudonyms, in hexadecimal (see `pseudonyms`); None: ids as they are.
     """
@@ -59,7 +55,7 @@ class Wanted(_Data):
             raise ConfigError(f"no such snapshot: {error.errors(include_input=False, include_url=False)}") from None
 
 
-class DayState(_Data):
+class DayState(Facts):
     """One row of day_state."""
 
     day: date
@@ -68,7 +64,7 @@ class DayState(_Data):
     revision: int | None
 
 
-class Head(_Data):
+class Head(Facts):
     """What a snapshot is a snapshot of."""
 
     tidemark_version: str
@@ -100,10 +96,11 @@ def take_snapshot(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Snap
     Raises ConfigError where there is no such table, StoreError where the file can't be read; the latter also while tables are read.
     """
     try:
-        connection.execute("begin transaction read only")
-        head = _head(connection, wanted)
-        stored = columns(connection)
-        names = wanted.tables if wanted.tables is not None else _all_tables(connection)
+        with _told("the file"):
+            connection.execute("begin transaction read only")
+            head = _head(connection, wanted)
+            stored = columns(connection)
+            names = wanted.tables if wanted.tables is not None else _all_tables(connection)
         if missing := [name for name in names if name not in stored]:
             raise ConfigError(f"there is no table {', '.join(missing)}", "tidemark query 'show tables' lists them.")
         sums: dict[str, TableSum] = {}
@@ -126,9 +123,8 @@ def summed(table: str, batches: Iterator[pa.RecordBatch], sums: dict[str, TableS
 
 def _head(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Head:
     settings = dict(connection.execute("select name, value from file_setting").fetchall())
-    progress = connection.execute("select commit_id, committed_at, watermark, closed_before, sealed_before from progress").fetchone()
-    assert progress is not None
-    commit_id, committed_at, watermark, closed_before, sealed_before = progress
+    progress = connection.execute("select commit_id, committed_at, watermark, closed_before, sealed_before from progress").fetchall()
+    ((commit_id, committed_at, watermark, closed_before, sealed_before),) = progress
     days = connection.execute(
         "select day, is_open, is_sealed, revision from day_state where day between $first and $last order by day",
         {"first": wanted.first or date.min, "last": wanted.last or date.max},
@@ -163,13 +159,26 @@ def _rows(
     def batches() -> Iterator[pa.RecordBatch]:
         if wanted.key and table in pseudonyms.EMPTIED:
             return
+        rows = 0
         for low, high in _pieces(connection, table, wanted) if has_day else [(None, None)]:
             where = "" if low is None else "where day = $low" if low == high else "where day between $low and $high order by day"
-            yield from _read(connection, f"{select} {where}", {"low": low, "high": high, **key})
+            for batch in _read(connection, f"{select} {where}", {"low": low, "high": high, **key}):
+                rows += batch.num_rows
+                yield batch
+        if rows != (expected := _count(connection, table, wanted if has_day else Wanted())):
+            raise StoreError(f"of table {table} {rows} rows were read, and there are {expected}", "Run tidemark verify.")
 
-    with _told(table):
-        schema = _reader(connection, f"{select} limit 0", key).schema
+    with _told(f"table {table}"), _reader(connection, f"{select} limit 0", key) as no_rows:
+        schema = no_rows.schema
     return TableRows(table, schema, summed(table, _each_told(table, batches()), sums))
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str, wanted: Wanted) -> int:
+    """Rows of the days wanted; without days, by the table's own count."""
+    where = "where day between $first and $last" if wanted.first else ""
+    days = {"first": wanted.first, "last": wanted.last} if wanted.first else None
+    ((count,),) = connection.execute(f'select count(*) from "{table}" {where}', days).fetchall()
+    return int(count)
 
 
 def _select(table: str, stored: Mapping[str, str], wanted: Wanted) -> str:
@@ -227,15 +236,17 @@ def _reader(connection: duckdb.DuckDBPyConnection, select: str, parameters: Mapp
 
 
 def _each_told(table: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    with _told(table):
+    with _told(f"table {table}"):
         yield from batches
 
 
 @contextmanager
-def _told(table: str) -> Iterator[None]:
+def _told(what: str) -> Iterator[None]:
     try:
         yield
     except duckdb.ConversionException as error:
-        raise StoreError(f"table {table} can't be exported: {error}", "A sum does not fit into 38 digits: run tidemark verify.") from error
+        raise StoreError(f"{what} can't be exported: {error}", "A sum does not fit into 38 digits: run tidemark verify.") from error
+    except duckdb.OutOfMemoryException as error:
+        raise StoreError(f"{what} can't be read: {error}", "Raise store.memory_limit.") from error
     except (duckdb.Error, pa.ArrowInvalid, OSError) as error:
-        raise StoreError(f"table {table} can't be read: {error}", "A damaged file is restored from a backup: tidemark restore.") from error
+        raise StoreError(f"{what} can't be read: {error}", "A damaged file is restored from a backup: tidemark restore.") from error

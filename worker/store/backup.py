@@ -38,11 +38,13 @@ class TableRows:
     batches: Iterator[pa.RecordBatch]
 
 
-class _Data(BaseModel):
+class Facts(BaseModel):
+    """What is told of a copy; it can be written as JSON."""
+
     model_config = ConfigDict(frozen=True)
 
 
-class TableSum(_Data):
+class TableSum(Facts):
     """Rows of a table, and the sum of their hashes in hexadecimal: the same in any order of rows, and with one version of DuckDB."""
 
     rows: int
@@ -53,7 +55,7 @@ class TableSum(_Data):
         return cls(rows=rows, checksum=f"{hashes % _HASHES:016x}")
 
 
-class Definitions(_Data):
+class Definitions(Facts):
     """What makes a file's tables: the next value of each sequence, the statements that create tables and views."""
 
     sequences: dict[str, int]
@@ -61,7 +63,7 @@ class Definitions(_Data):
     views: list[str]
 
 
-class Manifest(_Data):
+class Manifest(Facts):
     """What a backup holds, and what it is checked by. `duckdb_version`: the one that the checksums of tables were made with."""
 
     tidemark_version: str
@@ -187,9 +189,8 @@ def check(path: Path, settings: Store, sums: Mapping[str, TableSum], duckdb_vers
 
 def _sum(connection: duckdb.DuckDBPyConnection, table: str, stored: Iterable[str]) -> TableSum:
     names = ", ".join(f'"{name}"' for name in stored)
-    row = connection.execute(f'select count(*), coalesce(sum(hash(t)), 0) from (select {names} from "{table}") as t').fetchone()
-    assert row is not None
-    return TableSum.of(*row)
+    sums = connection.execute(f'select count(*), coalesce(sum(hash(t)), 0) from (select {names} from "{table}") as t').fetchall()
+    return TableSum.of(*sums[0])
 
 
 def _agree(found: TableSum | None, expected: TableSum, is_same_version: bool) -> bool:
