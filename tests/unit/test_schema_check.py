@@ -202,7 +202,7 @@ def _plain(schema: Json) -> Json:
 def test_the_verdict_is_the_decoders_own_on_random_schemas(seed: int) -> None:
     random = RandomAvro(seed)
     seen = set()
-    for _ in range(20):
+    for _ in range(10):
         for stream in Stream:
             schema = typed(random, stream)
             verdict = verdict_on(schema, stream)
