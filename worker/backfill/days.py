@@ -10,9 +10,14 @@ import pyarrow.compute as pc
 from worker.events import EventBatch, Message, MessageBatch, Stream
 from worker.jobs.feed import Feed, Portion
 
+_OF_DAYS = frozenset({Stream.ORDERS, Stream.TOUCHPOINTS})
+
 
 class DaysFeed:
-    """Of another feed, the orders and touchpoints of the days from `first` to `last`; others do not count as read. Rejected rows stay."""
+    """Of another feed, the orders and touchpoints of the days from `first` to `last`; others do not count as read.
+
+    Customers and products, which are of no day, stay, and so do rejected rows.
+    """
 
     def __init__(self, feed: Feed, first: date, last: date) -> None:
         self._feed = feed
@@ -34,6 +39,10 @@ class DaysFeed:
         messages: dict[Stream, Sequence[Message]] = {}
         for stream, all_messages in batch.messages.messages.items():
             rows = batch.events.get(stream)
+            if stream not in _OF_DAYS:
+                messages[stream] = all_messages
+                events |= {} if rows is None else {stream: rows}
+                continue
             kept = [] if rows is None else self._seqs(rows)
             rejected = sum(each.stream is stream for each in batch.rejected)
             messages[stream] = _Some(all_messages, kept, rejected)
