@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -22,20 +22,24 @@ from worker.store import Store, Transaction
 from worker.store.sql import arrow
 
 _BYTES_OF_AN_ID = 8 + 2 + 16  # its day, and 16 bytes with their length
+_REACHED = "day, channel, customer_id, cost_cents"
+_SOLD = "day, currency, customer_segment, region, country, customer_id, units, net_cents, counted"
+_SUMS = "gross_cents, discount_total_cents, tax_cents, shipping_cents, refunded_cents, cost_cents, units_without_cost"
+_REFILLED = "where day in (select day from refill_day)"
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """sql/<statement>.sql reads these `columns` of a stored table, of the rows `where` it looks.
 
-    With `finds` it also counts as finding the rows of sql/approaches/found/<table>.sql.
+    What it finds: the rows of sql/approaches/found/<table>.sql by key, all that it looks at, or what is known by then.
     """
 
     statement: str
     table: str
     columns: str = "*"
     where: str = ""
-    finds: bool = True
+    finds: Literal["by key", "all", "known"] = "by key"
 
 
 def _days_of(rows: str) -> str:
@@ -49,11 +53,11 @@ READINGS = (
         "touchpoint",
         "* exclude (event_id)",
         "where rowid in (select stored_rowid from stored_touchpoint)",
-        finds=False,
+        finds="known",
     ),
     Reading("batch/stored_order", "order_current", where=_days_of("incoming_order")),
     Reading(  # a tombstone names no day: it is looked for in all
-        "batch/stored_order", "order_current", where="where exists (from incoming_tombstone)", finds=False
+        "batch/stored_order", "order_current", where="where exists (from incoming_tombstone)", finds="known"
     ),
     Reading("batch/tombstone_version", "tombstone"),
     Reading("batch/batch_order", "tombstone"),
@@ -72,6 +76,13 @@ READINGS = (
     Reading("daily/customer_sales_day", "customer_sales_day", where=_days_of("delta_customer_sales_day")),
     Reading("daily/daily_sales", "daily_sales", where=_days_of("delta_daily_sales")),
     Reading("daily/daily_reach", "daily_reach", where=_days_of("delta_daily_reach")),
+    # A day of which a batch brings much is filled anew by the definitions of its tables (aggregate/refill.py).
+    Reading("refill/stored_rows", "touchpoint", "day", _days_of("batch_day"), finds="all"),
+    Reading("refill/stored_rows", "order_current", "day", _days_of("batch_day"), finds="all"),
+    Reading("refill/set_aside", "touchpoint", _REACHED, _REFILLED, finds="all"),  # customer_channel_day
+    Reading("refill/set_aside", "touchpoint", _REACHED, _REFILLED, finds="all"),  # daily_reach
+    Reading("refill/set_aside", "order_current", _SOLD, _REFILLED, finds="all"),  # customer_sales_day
+    Reading("refill/set_aside", "order_current", f"{_SOLD}, {_SUMS}", _REFILLED, finds="all"),  # daily_sales
 )
 
 
@@ -102,9 +113,10 @@ class CountingStore(Store):
     def _count(self, reading: Reading) -> None:
         rows = self._connection.sql(f"select {reading.columns} from {reading.table} {reading.where}").to_arrow_table()
         self._scanned.add(reading.table, len(rows), _size(rows))
-        if reading.finds:
-            found = arrow(self._connection, f"approaches/found/{reading.table}", {}).read_all()
-            self._found.add(reading.table, len(found), _size(found))
+        if reading.finds == "by key":
+            rows = arrow(self._connection, f"approaches/found/{reading.table}", {}).read_all()
+        if reading.finds != "known":
+            self._found.add(reading.table, len(rows), _size(rows))
 
 
 def _size(rows: pa.Table) -> int:

@@ -24,7 +24,7 @@ from worker.source import Identity
 from worker.tables import TABLES
 
 _TOPICS = {stream: stream.value for stream in STREAMS}
-_KEPT = frozenset({"customer_channel_day", "customer_sales_day", *DAILY})  # the daily tables that are compared, and what they need
+KEPT = frozenset({"customer_channel_day", "customer_sales_day", *DAILY})  # the daily tables that are compared, and what they need
 
 
 class Tidemark:
@@ -123,7 +123,7 @@ def shop_decoder() -> Decoder:
 
 def _settings(path: Path) -> Settings:
     """All tables are off but those that are compared and what they need."""
-    return Settings(store=Store(path=path), kafka=Kafka(topics=_TOPICS, dlq_suffix=""), tables={name: name in _KEPT for name in TABLES})
+    return Settings(store=Store(path=path), kafka=Kafka(topics=_TOPICS, dlq_suffix=""), tables={name: name in KEPT for name in TABLES})
 
 
 def _partition(stream: Stream) -> Partition:
