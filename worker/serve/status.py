@@ -51,7 +51,9 @@ class AccountingStatus(_Snapshot):
 
 
 class RejectedStatus(_Snapshot):
-    """Rejected messages by reason, `last_at` the last one; `pending` of them are still to be sent to their dead-letter topic."""
+    """Rejected messages that are not resolved, by reason, `last_at` the last one; `pending` of them are still to be sent to their
+    dead-letter topic.
+    """
 
     stream: str
     stage: str
