@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.findings import levels
-from worker.config import Loaded, Settings, read
+from worker.config import Loaded, Settings, read, size_bytes
 from worker.doctor.clock import clock_findings
 from worker.doctor.configuration import advice_checks, configuration_checks, ignored_findings, secret_findings
 from worker.doctor.disk import Place, disk_checks, file_system_of, leftover_findings, permission_findings, place_findings, room_finding
@@ -202,6 +202,13 @@ def test_the_defaults_are_wise_on_a_machine_of_a_gigabyte_and_a_half() -> None:
 def test_what_is_legal_but_unwise_is_a_warning(check: str, keys: dict[str, Any]) -> None:
     found = levels(advice_checks(settings(**keys), PLENTY))
     assert found == {check: Level.WARNING, "settings": Level.OK}
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("512MB", 512_000_000), ("1.5GiB", 1_610_612_736), ("64 kb", 64_000), ("2TiB", 2 << 40), ("60%", 600)]
+)
+def test_sizes_are_counted_as_duckdb_counts_them(text: str, size: int) -> None:
+    assert size_bytes(text, whole=1000) == size
 
 
 def test_a_share_of_memory_is_one_of_what_the_container_has() -> None:

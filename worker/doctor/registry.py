@@ -109,7 +109,7 @@ def rule_finding(subject: str, rule: str | None) -> Finding:
     if rule is None:
         return skipped("schema rule", f"{subject}: the registry does not say which changes it takes")
     if rule == "NONE":
-        remedy = 'PUT /config/SUBJECT {"compatibility": "BACKWARD"}. And check before registering: tidemark schema check FILE'
+        remedy = f'PUT /config/{subject} {{"compatibility": "BACKWARD"}}. And check before registering: tidemark schema check FILE'
         return warning("schema rule", f"{subject}: the registry takes any change (NONE), also one that can't be read", remedy)
     if rule.startswith("BACKWARD"):
         return ok("schema rule", f"{subject}: {rule} lets producers drop any field: check before registering: tidemark schema check FILE")
