@@ -52,8 +52,8 @@ def _print(manifest: ExportManifest) -> None:
         for name, table in manifest.tables.items()
     ]
     print_rows(["table", "rows", "files", "size"], rows, right=["rows", "files", "size"])
-    closed = [day for day in manifest.days if not day.is_open]
+    open_days = sum(day.is_open for day in manifest.days)
     typer.echo(
         f"As of commit {manifest.commit_id}, watermark {moment(manifest.watermark) or 'none'}; "
-        f"{len(closed)} days closed, {len(manifest.days) - len(closed)} open."
+        f"days: {open_days} open, {len(manifest.days) - open_days} closed."
     )
