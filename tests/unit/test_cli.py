@@ -1,16 +1,15 @@
 """The commands as a person or a script runs them: what they print, and the exit code."""
 
 import io
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from worker import __version__, cli
+from tests.support.shell import Shell
+from worker import __version__
 from worker.config import Serve, Settings
 from worker.config import Store as StoreSettings
 from worker.config.reference import reference
@@ -26,31 +25,6 @@ pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 SECRET = "correct horse battery"
-
-
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    def lines(self) -> list[Any]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-class Shell:
-    """Runs commands in the directory of the test, with no settings but those it gives."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str) -> Ended:
-        self._capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main(arguments)
-        out, err = self._capsys.readouterr()
-        return Ended(int(ended.value.code or 0), out, err)
 
 
 @pytest.fixture
