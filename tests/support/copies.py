@@ -80,12 +80,14 @@ def serving(worker: Worker) -> Iterator[AdminServer]:
 
 
 def contents(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of all tables, and what the tables and views are."""
+    """All rows of all tables, and what the tables, views and macros are."""
     names = [name for (name,) in connection.execute("select table_name from duckdb_tables() where not temporary").fetchall()]
     found = {name: connection.execute(f'from "{name}" order by all').fetchall() for name in names}
     for kind in ("tables", "views"):
         rows = connection.execute(f"select schema_name, sql from duckdb_{kind}() where not internal and not temporary order by all")
         found[kind] = rows.fetchall()
+    macros = "select function_name, parameters from duckdb_functions() where function_type = 'table_macro' and not internal order by all"
+    found["macros"] = connection.execute(macros).fetchall()
     return found
 
 

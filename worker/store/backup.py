@@ -56,11 +56,12 @@ class TableSum(Facts):
 
 
 class Definitions(Facts):
-    """What makes a file's tables: the next value of each sequence, the statements that create tables and views."""
+    """What makes a file's tables: the next value of each sequence, the statements that create tables, views and macros."""
 
     sequences: dict[str, int]
     tables: list[str]
     views: list[str]
+    macros: list[str] = []
 
 
 class Manifest(Facts):
@@ -96,10 +97,15 @@ def definitions(connection: duckdb.DuckDBPyConnection) -> Definitions:
     sequences = "select sequence_name, coalesce(last_value + increment_by, start_value) from duckdb_sequences() where not temporary"
     tables = "select sql from duckdb_tables() where not internal and not temporary order by table_name"
     views = "select sql from duckdb_views() where not internal and not temporary order by view_oid"
+    macros = (
+        """select format('create macro {}("{}") as table {}', function_name, array_to_string(parameters, '", "'), macro_definition) """
+        "from duckdb_functions() where function_type = 'table_macro' and not internal order by function_name"
+    )
     return Definitions(
         sequences=dict(connection.execute(sequences).fetchall()),
         tables=[sql for (sql,) in connection.execute(tables).fetchall()],
         views=[sql for (sql,) in connection.execute(views).fetchall()],
+        macros=[sql for (sql,) in connection.execute(macros).fetchall()],
     )
 
 
@@ -140,6 +146,8 @@ def write(path: Path, settings: Store, made_by: Definitions, tables: Iterable[Ta
         connection.execute("commit")
         connection.execute("create schema definition")
         _create_views(connection, made_by.views)
+        for sql in made_by.macros:
+            connection.execute(sql)
         connection.execute("checkpoint")  # close() would do it too, but say nothing where the disk is full
 
 
