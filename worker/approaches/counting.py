@@ -32,7 +32,8 @@ _REFILLED = "where day in (select day from refill_day)"
 class Reading:
     """sql/<statement>.sql reads these `columns` of a stored table, of the rows `where` it looks.
 
-    What it finds: the rows of sql/approaches/found/<table>.sql by key, all that it looks at, or what is known by then.
+    What it finds: the rows of sql/approaches/found/<table>.sql by key, all that it looks at, or what is known by then. `kept_in`: where
+    these rows still are at the end of the commit, if not in the table.
     """
 
     statement: str
@@ -40,6 +41,7 @@ class Reading:
     columns: str = "*"
     where: str = ""
     finds: Literal["by key", "all", "known"] = "by key"
+    kept_in: str = ""
 
 
 def _days_of(rows: str) -> str:
@@ -55,9 +57,12 @@ READINGS = (
         "where rowid in (select stored_rowid from stored_touchpoint)",
         finds="known",
     ),
-    Reading("batch/stored_order", "order_current", where=_days_of("incoming_order")),
+    Reading("batch/stored_order", "order_current", "day, order_id", _days_of("incoming_order")),
     Reading(  # a tombstone names no day: it is looked for in all
-        "batch/stored_order", "order_current", where="where exists (from incoming_tombstone)", finds="known"
+        "batch/stored_order", "order_current", "order_id", "where exists (from incoming_tombstone)", finds="known"
+    ),
+    Reading(  # what was found is then read whole; the commit has replaced it by now
+        "batch/stored_order", "order_current", "* exclude (stored_rowid)", finds="known", kept_in="stored_order"
     ),
     Reading("batch/tombstone_version", "tombstone"),
     Reading("batch/batch_order", "tombstone"),
@@ -111,7 +116,7 @@ class CountingStore(Store):
             yield ids
 
     def _count(self, reading: Reading) -> None:
-        rows = self._connection.sql(f"select {reading.columns} from {reading.table} {reading.where}").to_arrow_table()
+        rows = self._connection.sql(f"select {reading.columns} from {reading.kept_in or reading.table} {reading.where}").to_arrow_table()
         self._scanned.add(reading.table, len(rows), _size(rows))
         if reading.finds == "by key":
             rows = arrow(self._connection, f"approaches/found/{reading.table}", {}).read_all()
