@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from worker.committer import Committer
@@ -16,6 +17,8 @@ from worker.jobs.inbox import Inbox
 from worker.serve.admin import Operation
 from worker.store import Store
 from worker.store.rejected import Selection, ids_and_sizes, kept_messages
+
+log = structlog.get_logger()
 
 KIND = "dlq"
 DROP = "rejected_drop"
@@ -111,7 +114,9 @@ def drop(committer: Committer, selection: Selection, now: datetime) -> int:
         if job.kind == KIND and job.is_unfinished:
             raise ConfigError(f"job {job.id} is taking up rejected messages", f"Wait for its end, or: tidemark jobs cancel {job.id}")
     with committer.transaction(now, Origin.DLQ) as tx:
-        return tx.drop_rejected(selection)
+        dropped = tx.drop_rejected(selection)
+    log.info("rejected_dropped", messages=dropped, **selection.model_dump(mode="json", exclude_defaults=True))
+    return dropped
 
 
 def rejected_operations(committer: Committer, inbox: Inbox, now: Callable[[], datetime]) -> dict[str, Operation]:

@@ -15,7 +15,7 @@ from tests.support.messages import WRITER_SCHEMAS, WRITERS_OF, Produced, guid_of
 from tests.support.oracle_sql import selected
 from tests.support.reference import Reference, differences
 from tests.support.streams import random_options, random_stream
-from tests.support.worker import Worker, order, touch
+from tests.support.worker import Worker, moment, order, tombstone, touch
 from worker import dlq, job_kinds
 from worker.decode.rows import decode_json_rows
 from worker.errors import ConfigError, Unavailable
@@ -179,6 +179,16 @@ def test_a_message_for_a_sealed_day_leaves_the_list_and_expires(new_worker: NewW
     assert on_the_list(worker) == []
     assert worker.query("""select stream, day, partition, "offset" from expired""") == [("touchpoints", DAY, 0, 0)]
     assert books_balance(worker)
+
+
+def test_a_deletion_that_came_too_early_deletes_when_it_is_taken_up(worker: Worker, take_up: TakeUp) -> None:
+    """Its moment was beyond the future guard."""
+    worker.feed(order("o1", DAY), replace(tombstone("orders", "o1", NEXT_DAY), arrived_at=moment(DAY)))
+    assert on_the_list(worker) == [(1, "orders", "frame", "bad_tombstone")]
+    assert worker.rows("daily_sales", "orders") == [(1,)]
+    worker.now = moment(NEXT_DAY)
+    assert take_up(worker).counts["accepted"] == 1
+    assert (worker.rows("daily_sales", "orders"), on_the_list(worker)) == ([], [])
 
 
 def test_a_message_counts_for_the_topic_that_it_came_from(worker: Worker, take_up: TakeUp) -> None:
