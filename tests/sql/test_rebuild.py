@@ -138,6 +138,13 @@ def test_what_the_live_stream_brings_meanwhile_stays(shop: Worker) -> None:
     assert shop.rows("day_offset", "day", "topic", "last_offset")[:2] == [(DAY, "orders", 7), (DAY, "touchpoints", 3)]
 
 
+def test_the_live_stream_goes_on_after_a_rebuild(shop: Worker) -> None:
+    Rebuild(shop, DAY).run()
+    shop.feed(touch("c9", DAY), order("o9", DAY, customer_id="c9"))
+    assert ("c9",) in shop.rows("customer_first", "customer_id")
+    assert not shop.differences()
+
+
 def test_a_range_that_is_gone_says_so(shop: Worker) -> None:
     shop.log.delete_before(Partition("orders", 0), 2)
     with pytest.raises(SourceError, match="log starts at 2"):

@@ -65,6 +65,8 @@ def rebuild_day(
         retention.seal_again(connection, {"daily_users"}, other)
     for table in _ROWS.values():
         connection.execute(f"delete from {table} where day = $day", {"day": day})
+    for table in ("incoming_order", "batch_touchpoint"):  # names under which merges stage their rows
+        connection.execute(f"drop table {table}")
     return RebuiltDay(day, tuple(changed), tuple(days), outcomes)
 
 
