@@ -1,5 +1,7 @@
 """What only a real Kafka can show of KafkaSource: transactions, restarts, truncation, access."""
 
+from contextlib import ExitStack, suppress
+from threading import Thread
 from uuid import uuid4
 
 import pytest
@@ -9,11 +11,12 @@ from tests.support.clients import SILENT
 from tests.support.kafka_log import KafkaLog
 from tests.support.messages import Produced
 from tests.support.produce import queue
-from tests.support.reader import numbered, reading, started, values
+from tests.support.reader import Reader, numbered, reading, started, values
 from tests.support.real_kafka import JarBroker
 from worker.config import Kafka
 from worker.errors import SourceError, Unavailable
 from worker.events import NextOffset, Partition, Stream
+from worker.source import mirror
 from worker.source.kafka import KafkaSource
 from worker.source.losses import Acceptances
 
@@ -85,6 +88,57 @@ def test_a_broker_that_goes_and_comes_back_is_waited_for(own_broker: JarBroker, 
         assert reader.by_partition() == {0: values(0, range(150)), 1: values(1, range(100))}
     with reading(kafka_log, topic, position=reader.position, identity=reader.identity) as next_reader:
         assert next_reader.read_to_end() == []
+
+
+def outlive_a_restart(reader: Reader, broker: JarBroker, log: KafkaLog, partition: Partition, numbers: range) -> None:
+    log.put(numbered(partition.topic, partition.number, numbers))
+    reader.poll_until(lambda: len(reader.messages) == numbers.stop)
+    reader.source.mirror({partition: NextOffset(numbers.start)})
+    reader.poll()
+    broker.stop()
+    reader.source.mirror(reader.position)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            reader.poll()
+    broker.start()
+
+
+def test_restarts_of_the_broker_harm_neither_the_reading_nor_the_mirror(
+    own_broker: JarBroker, kafka_log: KafkaLog, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "SECONDS", 0.5)  # requests are given up while the broker is away
+    kafka_log.create(topic, 1)
+    partition = Partition(topic, 0)
+    with reading(kafka_log, topic) as reader:
+        for start in (0, 10, 20):
+            outlive_a_restart(reader, own_broker, kafka_log, partition, range(start, start + 10))
+        reader.poll_until(lambda: kafka_log.mirrored([partition]) == {partition: 30})
+        kafka_log.put(numbered(topic, 0, [30]))
+        reader.poll_until(lambda: len(reader.messages) == 31)
+        reader.source.mirror(reader.position)
+    assert kafka_log.mirrored([partition]) == {partition: 31}
+    assert reader.values() == values(0, range(31))
+
+
+@pytest.mark.parametrize("how", ["gone", "hung"])
+def test_a_source_is_closed_although_the_broker_does_not_answer(own_broker: JarBroker, kafka_log: KafkaLog, topic: str, how: str) -> None:
+    kafka_log.create(topic, 1)
+    kafka_log.put(numbered(topic, 0, range(10)))
+    with ExitStack() as stack:
+        reader = stack.enter_context(reading(kafka_log, topic))
+        reader.read_to_end()
+        if how == "gone":
+            own_broker.kill()
+        else:
+            stack.enter_context(own_broker.hung())
+        reader.source.mirror(reader.position)
+        with suppress(Unavailable):  # a broker that hangs is noticed by the next poll
+            reader.poll()
+        reader.source.mirror({Partition(topic, 0): NextOffset(5)})
+        closing = Thread(target=reader.source.close, daemon=True)
+        closing.start()
+        closing.join(30)  # it takes two seconds; it waits for the broker where it is wrong
+        assert not closing.is_alive()
 
 
 def test_markers_of_a_later_leader_epoch_are_not_taken_for_a_truncated_log(

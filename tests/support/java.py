@@ -57,6 +57,16 @@ class JavaProcess:
         """kill -9."""
         self._end(signal.SIGKILL)
 
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """It lives, and its connections stand, but it does nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def _end(self, how: signal.Signals) -> None:
         if self._process is None:
             return

@@ -7,6 +7,7 @@ from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tests.support.clients import SILENT
 from tests.support.messages import Produced
@@ -37,10 +38,9 @@ class MockLog:
     def source(self, topics: Mapping[Stream, str], accept: Acceptances | None = None) -> KafkaSource:
         return KafkaSource(Kafka(bootstrap_servers=self.bootstrap, topics=dict(topics), group_id=GROUP), accept)
 
+    @retry(retry=retry_if_exception_type(KafkaException), wait=wait_fixed(0.1), stop=stop_after_delay(SECONDS), reraise=True)
     def mirrored(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """The group's committed offsets. Asked by a client of its own: once its broker has restarted, a client gets no answer from a
-        group's coordinator any more, and at the next restart librdkafka aborts the process (librdkafka issue 4605).
-        """
+        """The group's committed offsets; a coordinator that is starting is waited for. Asked by a client of its own: see Mirror."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap, **self._options}, logger=SILENT)
         asked = [ConsumerGroupTopicPartitions(GROUP, [TopicPartition(*partition) for partition in partitions])]
         (future,) = admin.list_consumer_group_offsets(asked, request_timeout=SECONDS).values()

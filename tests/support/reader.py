@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+
 from tests.support.fake_source import FakeLog
 from tests.support.kafka_log import KafkaLog, MockLog
 from tests.support.messages import Produced
@@ -19,6 +21,8 @@ ChangingLog: TypeAlias = FakeLog | KafkaLog
 
 PARTITIONS = 4  # as many as the mock cluster's topics have
 PATIENCE = 100  # polls of a tenth of a second that a test waits for something
+
+_RETRYING = Retrying(retry=retry_if_exception_type(Unavailable), wait=wait_fixed(0.1), stop=stop_after_attempt(PATIENCE), reraise=True)
 
 
 @dataclass
@@ -70,9 +74,9 @@ class Reader:
 
 @contextmanager
 def started(source: Source, position: Position | None = None, identity: Identity | None = None) -> Iterator[Reader]:
-    """`source` started at `position` and closed at the end."""
+    """`source` started at `position` and closed at the end. What is away is waited for, as the worker does."""
     with closing(source):
-        yield Reader(source, source.start(position or {}, identity))
+        yield Reader(source, _RETRYING(source.start, position or {}, identity))
 
 
 def reading(

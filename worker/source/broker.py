@@ -1,13 +1,11 @@
-"""What is asked of the broker beside messages: which topics there are, where their logs begin and end. And the mirror."""
+"""What is asked of the broker beside messages: which topics there are, where their logs begin and end."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-import structlog
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from worker import config
@@ -16,12 +14,9 @@ from worker.events import Partition, Position
 from worker.source import UNKNOWN
 from worker.source.client import REFUSALS, create
 from worker.source.losses import Bounds, name
-
-log = structlog.get_logger()
+from worker.source.mirror import Mirror
 
 REFUSALS_BELIEVED = 3  # a broker that is starting may not know its users yet
-MIRROR_SECONDS = 10.0
-CLOSE_SECONDS = 1.0
 _NO_ID = "A" * 22  # 128 zero bits
 
 
@@ -39,7 +34,7 @@ class Broker:
         self._address = settings.bootstrap_servers
         self._admin = create(AdminClient, settings, {"error_cb": self.note})
         self._refusals: list[str] = []
-        self._mirror = _Mirror(self._admin, settings.group_id)
+        self._mirror = Mirror(settings)
 
     def cluster_id(self, timeout: float) -> str:
         """The cluster's id. The client remembers it, so only the first question takes time."""
@@ -82,10 +77,10 @@ class Broker:
 
     def mirror(self, position: Position) -> None:
         """Have `position` told to the group's coordinator at the next `mirror_on`. From any thread; never raises, never waits."""
-        self._mirror.wanted.put(position)
+        self._mirror.want(position)
 
     def mirror_on(self) -> None:
-        """Send what is to be mirrored, unless a request is on its way still."""
+        """Send what is to be mirrored, unless a request is on its way still or has failed just now."""
         self._mirror.send()
 
     def note(self, error: KafkaError) -> None:
@@ -95,7 +90,7 @@ class Broker:
             self._refusals.append(error.str())
 
     def close(self) -> None:
-        """Finish the mirror if the broker answers within a second."""
+        """Finish the mirror if the broker answers within two seconds."""
         self._mirror.close()
 
     def _mock_topic(self, topic: str, timeout: float) -> Topic:
@@ -137,47 +132,6 @@ class Broker:
                 f"{what} does not exist on the broker at {self._address}", "It is waited for: create it, or correct kafka.topics."
             )
         return Unavailable(f"the broker at {self._address} did not tell of {what}: {error.str()}", "It is waited for.")
-
-
-class _Mirror:
-    """The group's committed offsets: one request at a time, the newest position wins."""
-
-    def __init__(self, admin: AdminClient, group_id: str) -> None:
-        self.wanted: SimpleQueue[Position] = SimpleQueue()
-        self._admin = admin
-        self._group_id = group_id
-        self._sent: Future[Any] | None = None
-        self._trouble = ""
-
-    def send(self) -> None:
-        if self._sent is not None:
-            if not self._sent.done():
-                return
-            self._report(self._sent)
-            self._sent = None
-        newest: dict[Partition, int] = {}
-        with suppress(Empty):
-            while True:
-                newest |= {partition: next_offset.offset for partition, next_offset in self.wanted.get_nowait().items()}
-        if newest:
-            offsets = [TopicPartition(*partition, offset) for partition, offset in newest.items()]
-            wanted = [ConsumerGroupTopicPartitions(self._group_id, offsets)]
-            (self._sent,) = self._admin.alter_consumer_group_offsets(wanted, request_timeout=MIRROR_SECONDS).values()
-
-    def close(self) -> None:
-        # Twice: what is on its way may be older than what is wanted. Of errors and of a broker that is away the log has told.
-        for _ in range(2):
-            self.send()
-            if self._sent is not None:
-                with suppress(KafkaException, TimeoutError):
-                    self._sent.result(CLOSE_SECONDS)
-
-    def _report(self, sent: "Future[Any]") -> None:
-        error = sent.exception()
-        trouble = str(error) if error else ""
-        if trouble and trouble != self._trouble:
-            log.warning("offsets_not_mirrored", group_id=self._group_id, error=trouble)
-        self._trouble = trouble
 
 
 def refused(what: str, why: str) -> SourceError:
