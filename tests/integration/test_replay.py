@@ -172,7 +172,7 @@ def test_a_dry_run_says_what_would_change_and_writes_nothing(worker: WorkerProce
     assert dry.returncode == ExitCode.OK, dry.stderr
     assert worker.file.read_bytes() == held
     would_come = {
-        (day, table): int(count) for day, table, count in re.findall(r"(\d{4}-\d\d-\d\d) +│ (\w+) +│ +[\d,]+ │ +(\d+) │", dry.stdout)
+        (day, table): int(count) for day, table, count in re.findall(r"^(\d{4}-\d\d-\d\d) +(\w+) +\d+ +(\d+) *$", dry.stdout, re.M)
     }
     rows = "select day, count(*) from touchpoint group by day"
     with duckdb.connect(str(worker.file), read_only=True) as connection:

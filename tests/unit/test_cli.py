@@ -90,9 +90,7 @@ def test_config_show_tells_values_and_origins_but_no_secret(tidemark: Shell, tmp
     assert rows["store.path"] == {"value": "shop.duckdb", "origin": "file", "place": "tidemark.toml"}
     assert rows["registry.token"] == {"value": "**********", "origin": "environment", "place": "TIDEMARK_REGISTRY__TOKEN"}
     assert rows["log.level"] == {"value": "debug", "origin": "flag", "place": "flag"}
-    assert [line.split("│")[1:4] for line in table.out.splitlines() if "store.path" in line] == [
-        [" store.path                 ", " shop.duckdb    ", " tidemark.toml            "]
-    ]
+    assert [line.split() for line in table.out.splitlines() if "store.path" in line] == [["store.path", "shop.duckdb", "tidemark.toml"]]
 
 
 def test_config_validate_lists_all_faults_with_code_2(tidemark: Shell, tmp_path: Path) -> None:
@@ -130,13 +128,13 @@ def test_a_file_alone_is_queried(tidemark: Shell, file: Path) -> None:
     assert tidemark("query", sql, "--json").lines()[0] == {"hour": 9, "currency": "USD", "net_cents": 1990}
     assert tidemark("query", sql, "--csv").out.splitlines()[:2] == ["hour,currency,net_cents", "9,USD,1990"]
     table = tidemark("query", sql).out
-    assert "│    9 │ USD          │      1990 │" in table
+    assert ["9", "USD", "1990"] in [line.split() for line in table.splitlines()]
     assert "[red]\\x1b[2J" in table  # neither rich's markup nor the terminal's
 
 
 def test_of_many_rows_a_table_shows_some_and_says_how_many_more_there_are(tidemark: Shell, file: Path) -> None:
     code, out, err = tidemark("--set", f"store.path={file}", "query", "select * from range(1500)")
-    assert (code, out.count("│ ")) == (0, 500)
+    assert (code, len(out.splitlines())) == (0, 1 + 500)
     assert "1,000 more rows: --json and --csv print all." in err
 
 

@@ -67,8 +67,8 @@ def test_what_lies_past_the_position_is_left_to_the_live_stream_and_told(log: Fa
     clamped = plan(log, topics=("orders",), first=50, end=95)
     assert clamped.left() == {O0: (50, 90)}
     assert notes(clamped) == {
-        O0: "not to 95: from the position on the live stream reads",
-        O1: "empty: from the position, 40, on the live stream reads",
+        O0: "not to 95: the live stream reads on from 90",
+        O1: "empty: the live stream reads on from 40",
     }
 
 
@@ -82,7 +82,7 @@ def test_where_there_is_no_later_message_until_means_the_position_and_since_mean
     assert plan(log, until=NOON + timedelta(days=1)).left() == {O0: (0, 90), O1: (0, 40), T0: (0, 70)}
     nothing = plan(log, topics=("orders",), partitions=(1,), since=NOON + timedelta(days=1))
     assert nothing.total == 0
-    assert notes(nothing) == {O1: "empty: from the position, 40, on the live stream reads"}
+    assert notes(nothing) == {O1: "empty: the live stream reads on from 40"}
 
 
 def test_a_time_at_which_the_log_has_been_deleted_is_told(log: FakeLog) -> None:

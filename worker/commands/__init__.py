@@ -1,21 +1,16 @@
-"""The commands, one module each. Here: what all of them share, the configuration's sources and the ways to print."""
+"""The commands, one module each. Here: what all of them share, the configuration's sources and what may be printed."""
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from worker import log
 from worker.config import Loaded, Settings, read
-
-_WIDEST = 100_000  # columns; tables are as wide as their content, a terminal wraps them
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
@@ -36,17 +31,6 @@ class Sources:
     def settings(self) -> Settings:
         """The settings alone. Raises ConfigError."""
         return self.read().settings
-
-
-def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "", right: Iterable[str] = ()) -> None:
-    """A table on standard output, as wide as it must be: nothing is cut. right: columns that hold numbers."""
-    numbers = set(right)
-    table = Table(title=title or None, title_justify="left")
-    for column in columns:
-        table.add_column(Text(column), justify="right" if column in numbers else "left")
-    for row in rows:
-        table.add_row(*(Text(shown(value)) for value in row))
-    Console(width=_WIDEST).print(table)
 
 
 def print_json_lines(rows: Iterable[Mapping[str, Any]]) -> None:

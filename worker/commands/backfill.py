@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from worker.backfill import ArchivePlan, OriginColumns
-from worker.commands import Sources, print_rows
+from worker.commands import Sources
 from worker.commands.changes import show_changes
 from worker.commands.days import day_range
-from worker.commands.formats import count
+from worker.commands.formats import count, counted, print_facts
 from worker.commands.jobs import Detach, submit
 from worker.errors import ConfigError
 from worker.events import Stream
@@ -67,14 +67,13 @@ def backfill(
 
 def _print_plan(plan: ArchivePlan) -> None:
     facts = [
-        ("directory", plan.archive.directory),
         ("files", count(len(plan.parts))),
-        ("rows", "unknown" if plan.rows is None else count(plan.rows)),
+        ("rows", "only reading tells" if plan.rows is None else count(plan.rows)),
     ]
     facts += [("left out", path) for path in plan.others[:_LISTED]]
     if (more := len(plan.others) - _LISTED) > 0:
-        facts.append(("", f"and {more:,} other files"))
-    print_rows(["archive", ""], facts)
+        facts.append(("left out", f"and {counted(more, 'other file')}"))
+    print_facts(f"archive {plan.archive.directory}", facts)
 
 
 def _mapping(text: str) -> tuple[Stream, Path]:

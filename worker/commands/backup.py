@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from worker.commands import Sources, print_rows
-from worker.commands.formats import count, moment, size
+from worker.commands import Sources
+from worker.commands.formats import count, counted, print_facts, size, utc
 from worker.commands.reading import snapshot
 from worker.errors import ConfigError
 from worker.run import SYSTEM_CLOCK
@@ -46,16 +46,15 @@ def backup(
 def print_manifest(file: Path, manifest: Manifest) -> None:
     """What a copy holds, for a person."""
     facts = {
-        "file": file,
         "manifest": manifest_path(file),
-        "as of commit": manifest.commit_id,
-        "watermark": moment(manifest.watermark),
-        "rows": f"{count(sum(table.rows for table in manifest.tables.values()))} in {len(manifest.tables)} tables",
+        "as of commit": count(manifest.commit_id),
+        "watermark": utc(manifest.watermark),
+        "rows": f"{count(sum(table.rows for table in manifest.tables.values()))} in {counted(len(manifest.tables), 'table')}",
         "size": size(manifest.bytes),
         "sha256": manifest.sha256,
         "ids": "pseudonyms" if manifest.is_pseudonymised else "as they are",
     }
-    print_rows(["backup", ""], list(facts.items()))
+    print_facts(f"backup {file}", facts.items())
 
 
 def _manifest(source: Snapshot, file: Path, *, is_pseudonymised: bool) -> Manifest:

@@ -9,15 +9,15 @@ from typing import Any
 
 import typer
 
-from worker.commands import print_rows
-from worker.commands.formats import size
-from worker.commands.jobs import run_alone
+from worker.commands.formats import counted, money, print_rows, size
+from worker.commands.jobs import JobFailed, outcomes, plain, run_alone
 from worker.commands.reading import snapshot
 from worker.config import Settings
 from worker.errors import StoreError
 from worker.serve.snapshot import Wanted
 from worker.store.backup import write
 from worker.store.difference import SalesChange, TableChange, compare
+from worker.store.jobs import JobState
 
 _COPIES = 2.5  # the copy, what it was, and what the job adds
 
@@ -37,10 +37,11 @@ def show_changes(settings: Settings, kind: str, arguments: Mapping[str, Any]) ->
                 "serve": settings.serve.model_copy(update={"admin_socket": None}),
             }
         )
-        is_done = run_alone(copy, kind, arguments)
-        changes, sales = compare(before, after, settings.store) if is_done else ([], [])
-    if is_done:
-        _print(changes, sales)
+        row = run_alone(copy, kind, arguments)
+        if row.state is not JobState.DONE:
+            raise JobFailed(f"dry run: {row.message or 'interrupted'}", "Nothing was written to the file.")
+        typer.echo(f"dry run: {outcomes(plain(row))}\n")
+        _print(*compare(before, after, settings.store))
 
 
 def _print(changes: list[TableChange], sales: list[SalesChange]) -> None:
@@ -48,13 +49,14 @@ def _print(changes: list[TableChange], sales: list[SalesChange]) -> None:
         typer.echo("dry run: nothing would change")
         return
     rows = [(change.day, change.table, f"{change.gone:,}", f"{change.new:,}") for change in changes]
-    print_rows(["day", "table", "rows that go", "rows that come"], rows, title="would change", right=["rows that go", "rows that come"])
+    print_rows(["day", "table", "rows that go", "rows that come"], rows, right=["rows that go", "rows that come"])
     if sales:
         columns = ["day", "currency", "orders", "orders then", "net", "net then"]
-        figures = [(s.day, s.currency, *(f"{n:,}" for n in (*s.orders, *s.net_cents))) for s in sales]
-        print_rows(columns, figures, title="sales (net in minor units)", right=columns[2:])
+        figures = [(s.day, s.currency, *(f"{n:,}" for n in s.orders), *(money(n, s.currency) for n in s.net_cents)) for s in sales]
+        typer.echo()
+        print_rows(columns, figures, right=columns[2:])
     days = {change.day for change in changes if change.day is not None}
-    typer.echo(f"dry run: {len(days)} days would change; nothing was written to the file")
+    typer.echo(f"\ndry run: {counted(len(days), 'day')} would change; nothing was written to the file")
 
 
 def _require_space(file: Path) -> None:

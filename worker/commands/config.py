@@ -2,7 +2,8 @@
 
 import typer
 
-from worker.commands import AsJson, Sources, print_json_lines, print_rows
+from worker.commands import AsJson, Sources, print_json_lines
+from worker.commands.formats import print_rows
 from worker.config.reference import reference
 from worker.source.kafka import KafkaSource
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.padding import Padding
+from rich.text import Text
 
 from worker import dlq
-from worker.commands import AsJson, Sources
-from worker.commands.formats import cells, count, screen, size, table
+from worker.commands import AsJson, Sources, shown
+from worker.commands.formats import cells, count, screen, size, table, utc
 from worker.commands.jobs import Detach, submit
-from worker.commands.kept_view import ValueAs, place, print_message, print_value, utc
+from worker.commands.kept_view import ValueAs, place, print_message, print_value
 from worker.commands.reading import report_rows
 from worker.commands.writing import have_done
 from worker.config import Settings
@@ -204,8 +206,8 @@ def _tell_replayed(settings: Settings, job_id: int) -> None:
     reasons = ", ".join(f"{count(number)} {reason}" for reason, number in sorted(again.items(), key=lambda item: (-item[1], item[0])))
     told = [f"{job['read'] - job['rejected'] - job['expired']:,} came in"]
     if job["expired"]:
-        told.append(f"{job['expired']:,} are for sealed days (tidemark expired list)")
-    told.append(f"{job['rejected']:,} were rejected again" + (f": {reasons}" if again else ""))
+        told.append(f"{job['expired']:,} for sealed days (tidemark expired list)")
+    told.append(f"{job['rejected']:,} rejected again" + (f": {reasons}" if again else ""))
     typer.echo(", ".join(told))
 
 
@@ -228,13 +230,11 @@ def _print_counts(counts: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _print_list(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Each with its detail, which may be long, below it."""
     console = screen()
-    has_resolved = any(row["resolution"] for row in rows)
-    left = ["id", "ingested", "stream", "from", "stage", "reason", *(["resolved"] if has_resolved else [])]
-    made = table(console.width, left=left, right=["size"], last="detail")
-    for row in rows:
-        told = [row["resolution"] or ""] if has_resolved else []
-        values = row["id"], utc(row["ingested_at"]), row["stream"], place(row), row["stage"], row["reason"]
-        made.add_row(*cells(*values, *told, size(row["bytes"] or 0), row["detail"]))
+    heads = [(str(row["id"]), utc(row["ingested_at"]), place(row), row["reason"], row["resolution"] or "") for row in rows]
+    widths = [max(map(len, column)) for column in zip(*heads, strict=True)]
     console.print()
-    console.print(made)
+    for head, row in zip(heads, rows, strict=True):
+        console.print(shown("  ".join(map(str.ljust, head, widths)).rstrip()), markup=False)
+        console.print(Padding(Text(shown(row["detail"])), (0, 0, 0, widths[0] + 2)))

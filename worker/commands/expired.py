@@ -11,9 +11,9 @@ import typer
 from worker.commands import AsJson, Sources
 from worker.commands.changes import show_changes
 from worker.commands.days import day_range
-from worker.commands.formats import cells, count, screen, size, table
+from worker.commands.formats import cells, count, screen, size, table, utc
 from worker.commands.jobs import Detach, submit
-from worker.commands.kept_view import ValueAs, place, print_message, print_value, utc
+from worker.commands.kept_view import ValueAs, place, print_message, print_value
 from worker.commands.reading import report_rows
 from worker.commands.replay import rebuild_plan
 from worker.errors import ConfigError

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from worker.commands import Sources, print_rows
+from worker.commands import Sources
 from worker.commands.days import day_range
-from worker.commands.formats import count, moment, size
+from worker.commands.formats import count, print_rows, size, utc
 from worker.commands.reading import snapshot
 from worker.errors import ConfigError
 from worker.run import SYSTEM_CLOCK
@@ -54,6 +54,6 @@ def _print(manifest: ExportManifest) -> None:
     print_rows(["table", "rows", "files", "size"], rows, right=["rows", "files", "size"])
     open_days = sum(day.is_open for day in manifest.days)
     typer.echo(
-        f"As of commit {manifest.commit_id}, watermark {moment(manifest.watermark) or 'none'}; "
+        f"As of commit {manifest.commit_id}, watermark {utc(manifest.watermark) or 'none'}; "
         f"days: {open_days} open, {len(manifest.days) - open_days} closed."
     )

@@ -1,9 +1,11 @@
 """How commands that a person reads write numbers, money, times and tables. Text that came from data goes through `shown`."""
 
 import math
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +15,7 @@ from worker.commands import shown
 
 _WIDE = 100  # columns of a screen with room to spare
 _PIPE = 120  # columns where nobody says how wide the screen is
+_WIDEST = 100_000  # columns of rows that must not be folded; a terminal wraps them
 _RAMP, _ASCII_RAMP = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 
 # Currencies whose minor unit is not a hundredth (ISO 4217).
@@ -43,6 +46,11 @@ def money(minor: int, currency: str, *, is_signed: bool = False) -> str:
 def moment(at: datetime | None) -> str:
     """2026-03-05 08:30:00, in UTC."""
     return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def utc(at: datetime | None) -> str:
+    """2026-03-05 08:30:00Z; a moment without a zone is one of the file, which is UTC without saying so."""
+    return "" if at is None else f"{moment(at if at.tzinfo else at.replace(tzinfo=UTC))}Z"
 
 
 def lasting(seconds: float) -> str:
@@ -79,8 +87,8 @@ def sparkline(values: Sequence[float], *, ascii_only: bool) -> str:
 
 
 def screen() -> Console:
-    """Standard output."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE)
+    """Standard output; where it is no terminal, as wide as COLUMNS says."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE)
 
 
 def table(width: int, *, left: Sequence[str], right: Sequence[str] = (), last: str | None = None) -> Table:
@@ -101,3 +109,37 @@ def table(width: int, *, left: Sequence[str], right: Sequence[str] = (), last: s
 def cells(*values: object) -> list[Text]:
     """The cells of a row: neither rich's markup nor the terminal's control signs have a meaning in them."""
     return [value if isinstance(value, Text) else Text(shown(value)) for value in values]
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[str] = ()) -> None:
+    """Rows on standard output, as wide as they must be: nothing is cut or folded. right: columns that hold numbers."""
+    numbers = set(right)
+    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for column in columns:
+        made.add_column(Text(shown(column)), justify="right" if column in numbers else "left")
+    for row in rows:
+        made.add_row(*cells(*row))
+    Console(width=_WIDEST, highlight=False).print(made)
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> Table:
+    """Names and what they stand for, a line each, folded to the width of the screen. What is empty is left out."""
+    made = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in pairs:
+        if value not in (None, ""):
+            made.add_row(*cells(name, value))
+    return made
+
+
+def print_facts(title: str, pairs: Iterable[tuple[str, object]]) -> None:
+    """`facts` below a title, on standard output."""
+    console = screen()
+    console.print(Text(shown(title), style="bold"))
+    console.print(facts(pairs))
+
+
+def counted(number: int, noun: str) -> str:
+    """1 message, 2 messages."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,25 +1,29 @@
 """tidemark jobs: what was asked for beside the live stream. And how commands ask for it, through the worker or alone."""
 
 import getpass
+import logging
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeAlias
 
+import pyarrow as pa
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from worker.commands import AsJson, Sources, print_json_lines, print_rows
+from worker.commands import AsJson, Sources
+from worker.commands.formats import cells, count, counted, print_facts, screen, table, utc
 from worker.commands.reading import report_rows
 from worker.committer import StepResult
 from worker.config import Settings
-from worker.errors import ConfigError, ExitCode, TidemarkError
-from worker.events import EventBatch
+from worker.errors import ConfigError, ExitCode, TidemarkError, Unavailable
+from worker.events import EventBatch, Outcome
 from worker.jobs.runner import JobRunner
 from worker.run import Observer, Stop, signals_handled
 from worker.serve.admin import NoWorker, ask
-from worker.serve.rows import plain_rows
+from worker.serve.rows import write_json
 from worker.service import run_one_job
 from worker.store.jobs import JobRow, JobState
 from worker.store.reader import require_file
@@ -32,7 +36,6 @@ JobId = Annotated[int, typer.Argument(help="As tidemark jobs list says it.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Leave it to the running worker, and return at once.")]
 
 _EVERY = 0.5  # seconds between two looks at a job that a worker runs
-_LISTED = ["id", "kind", "state", "done", "total", "read", "accepted", "duplicate", "rejected", "requested_by", "requested_at", "ended_at"]
 
 
 class JobFailed(TidemarkError):
@@ -44,18 +47,39 @@ class JobFailed(TidemarkError):
 @app.command("list")
 def list_jobs(context: typer.Context, as_json: AsJson = False) -> None:
     """All jobs, newest first."""
-    rows = _rows(context.ensure_object(Sources).settings())
+    jobs = _jobs(context.ensure_object(Sources).settings())
     if as_json:
-        print_json_lines(rows)
+        write_json(jobs, sys.stdout)
         return
-    print_rows(_LISTED, [[row[name] for name in _LISTED] for row in rows], right=["id", *_LISTED[3:9]])
+    if not jobs.num_rows:
+        typer.echo("no jobs yet: tidemark replay, backfill, dlq replay, expired readmit and compact are some")
+        return
+    made = table(screen().width, left=["job", "kind", "state", "asked for", "ended", "by"], right=["done", "read", "accepted", "rejected"])
+    for row in jobs.to_pylist():
+        asked = row["id"], row["kind"], row["state"], utc(row["requested_at"]), utc(row["ended_at"]), row["requested_by"]
+        made.add_row(*cells(*asked, _share(row), *(count(row[name]) for name in ("read", "accepted", "rejected"))))
+    screen().print(made)
 
 
 @app.command("show")
 def show_job(context: typer.Context, job_id: JobId) -> None:
     """One job: what it was asked to do, what became of its messages, and why it ended."""
     row = _row(context.ensure_object(Sources).settings(), job_id)
-    print_rows(["job", ""], [(name, value) for name, value in row.items() if value not in (None, "")])
+    print_facts(
+        _name(row),
+        [
+            ("state", row["state"]),
+            ("message", row["message"]),
+            ("asked for", f"{utc(row['requested_at'])} by {row['requested_by']}"),
+            ("began", utc(row["started_at"])),
+            ("changed", utc(row["changed_at"])),
+            ("ended", utc(row["ended_at"])),
+            ("done", count(row["done"]) + ("" if row["total"] is None else f" of {count(row['total'])}")),
+            ("outcome", outcomes(row)),
+            ("arguments", row["arguments"]),
+            ("goes on at", "" if row["ended_at"] else row["resume_point"]),
+        ],
+    )
 
 
 @app.command("cancel")
@@ -85,7 +109,7 @@ def resume_job(context: typer.Context, job_id: JobId) -> None:
     if _is_answered(settings):
         _follow(settings, job_id)
     else:
-        _run_alone(settings, lambda _: job_id)
+        _tell_end(plain(_run_alone(settings, lambda _: job_id)))
 
 
 def submit(settings: Settings, kind: str, arguments: Mapping[str, Any], *, detach: bool = False, creates_file: bool = False) -> int:
@@ -97,19 +121,29 @@ def submit(settings: Settings, kind: str, arguments: Mapping[str, Any], *, detac
         job_id = ask(settings.admin_socket, "job_submit", {"kind": kind, "arguments": arguments, "requested_by": _who()})
     except NoWorker:
         if detach:
-            raise
+            raise Unavailable(
+                "--detach leaves it to a worker, and none runs", "Leave out --detach, or start the worker: tidemark run"
+            ) from None
         if not creates_file:
             require_file(settings.store.path)
-        return _run_alone(settings, lambda jobs: jobs.add(kind, arguments, _who())).id
+        row = run_alone(settings, kind, arguments)
+        _tell_end(plain(row))
+        return row.id
     typer.echo(f"the worker does it, as job {job_id}", err=True)
     if not detach:
         _follow(settings, job_id)
     return int(job_id)
 
 
-def run_alone(settings: Settings, kind: str, arguments: Mapping[str, Any]) -> bool:
-    """Have a job done here, on a file that no worker holds. Returns whether it is: Ctrl-C ends it before. Raises JobFailed, StoreError."""
-    return _run_alone(settings, lambda jobs: jobs.add(kind, arguments, _who())).state is JobState.DONE
+def run_alone(settings: Settings, kind: str, arguments: Mapping[str, Any]) -> JobRow:
+    """Have a job done here, on a file that no worker holds; Ctrl-C ends it before. Returns it as it then stands. Raises StoreError."""
+    return _run_alone(settings, lambda jobs: jobs.add(kind, arguments, _who()))
+
+
+def outcomes(row: Mapping[str, Any]) -> str:
+    """What became of what a job has read; nothing where it reads nothing, as compact does."""
+    told = ", ".join(f"{row[outcome]:,} {outcome}" for outcome in Outcome)
+    return f"{counted(row['read'], 'row' if row['kind'] == 'backfill' else 'message')} read: {told}" if row["read"] else ""
 
 
 def _who() -> str:
@@ -120,12 +154,17 @@ _Find: TypeAlias = Callable[[JobRunner], int]
 
 
 def _run_alone(settings: Settings, find: _Find) -> JobRow:
+    _log_errors_alone()
     stop = Stop()
     with signals_handled(stop), _Bar() as bar:
         watcher = _Watcher(bar, find)
-        row = run_one_job(settings, watcher.find, stop, watcher)
-    _tell_end(_plain(row))
-    return row
+        return run_one_job(settings, watcher.find, stop, watcher)
+
+
+def _log_errors_alone() -> None:
+    """What jobs log a person is told by the bar and the last line. Who asks for all, with log.level = debug, gets all."""
+    if logging.root.level > logging.DEBUG:
+        logging.root.setLevel(logging.ERROR)
 
 
 def _follow(settings: Settings, job_id: int) -> None:
@@ -162,16 +201,19 @@ class _Watcher(Observer):
 
     def ticked(self) -> None:
         if self._look is not None:
-            self._bar.show(_plain(self._look()))
+            self._bar.show(plain(self._look()))
 
 
 class _Bar:
-    """Progress with the time that is left, on standard error; only on a terminal."""
+    """Progress with the time that is left, on standard error; where that is no terminal, only what a job waits for."""
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        console = Console(stderr=True)
+        self._is_drawn = console.is_terminal
+        self._progress = Progress(*columns, console=console, transient=True, disable=not self._is_drawn)
         self._task: TaskID | None = None
+        self._message = ""
 
     def __enter__(self) -> "_Bar":
         self._progress.start()
@@ -181,45 +223,56 @@ class _Bar:
         self._progress.stop()
 
     def show(self, row: Mapping[str, Any]) -> None:
+        if not self._is_drawn:
+            if row["message"] not in ("", self._message) and row["state"] == JobState.RUNNING:
+                typer.echo(f"{_name(row)}: {row['message']}", err=True)
+            self._message = row["message"]
+            return
         figures = f"{row['done']:,}" + (f" of {row['total']:,}" if row["total"] is not None else "")
         if row["message"]:
             figures += f", {row['message']}"
         if self._task is None:
-            self._task = self._progress.add_task(f"job {row['id']} {row['kind']}", figures=figures)
+            self._task = self._progress.add_task(_name(row), figures=figures)
         self._progress.update(self._task, completed=row["done"], total=row["total"], figures=figures)
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return f"job {row['id']} ({row['kind']})"
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    return f"{100 * row['done'] / row['total']:.0f} %" if row["total"] else count(row["done"])
 
 
 def _tell_end(row: Mapping[str, Any]) -> None:
     """The last line: what became of it. Raises JobFailed."""
-    name = f"job {row['id']} ({row['kind']})"
-    outcomes = ", ".join(f"{row[outcome]:,} {outcome}" for outcome in ("accepted", "duplicate", "superseded", "rejected", "expired"))
-    figures = f"{row['read']:,} messages read: {outcomes}" if row["read"] else f"{row['done']:,} done"
+    name, told = _name(row), outcomes(row)
+    figures = f": {told}" if told else ""
     match JobState(row["state"]):
         case JobState.DONE:
-            typer.echo(f"{name} is done: {figures}")
+            typer.echo(f"{name} is done{figures}")
         case JobState.FAILED:
-            raise JobFailed(f"{name} failed: {row['message']}", f"Until then: {figures}. What it had committed stays.")
+            raise JobFailed(f"{name} failed{figures}\n{row['message']}", "What it had committed stays.")
         case JobState.CANCELLED:
-            raise JobFailed(f"{name} was cancelled: {figures}. What it had committed stays.")
+            raise JobFailed(f"{name} was cancelled{figures}", "What it had committed stays.")
         case _:
-            typer.echo(
-                f"{name} was interrupted: {figures}. It goes on when a worker starts, or with: tidemark jobs resume {row['id']}", err=True
-            )
+            typer.echo(f"{name} was interrupted{figures}", err=True)
+            typer.echo(f"It goes on when a worker starts, or with: tidemark jobs resume {row['id']}", err=True)
 
 
-def _rows(settings: Settings, job_id: int | None = None) -> list[dict[str, Any]]:
-    table = report_rows(settings, "jobs", {"id": job_id})
-    return [dict(zip(table.column_names, row, strict=True)) for row in plain_rows(table)]
+def _jobs(settings: Settings, job_id: int | None = None) -> pa.Table:
+    return report_rows(settings, "jobs", {"id": job_id})
 
 
 def _row(settings: Settings, job_id: int) -> dict[str, Any]:
-    rows = _rows(settings, job_id)
+    rows: list[dict[str, Any]] = _jobs(settings, job_id).to_pylist()
     if not rows:
         raise ConfigError(f"there is no job {job_id}", "tidemark jobs list names them.")
     return rows[0]
 
 
-def _plain(row: JobRow) -> dict[str, Any]:
+def plain(row: JobRow) -> dict[str, Any]:
+    """What a line about it is made of, with the names of the report."""
     return {
         "id": row.id,
         "kind": row.kind,

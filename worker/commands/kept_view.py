@@ -6,18 +6,15 @@ Nothing that came with it reaches the terminal raw.
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import typer
-from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from worker.commands import shown
-from worker.commands.formats import moment, screen
+from worker.commands.formats import facts, screen, utc
 from worker.config import Settings
 from worker.decode.inspection import FieldRead, Inspection, inspect
 from worker.decode.registry import schema_source
@@ -26,6 +23,7 @@ from worker.events import KeptMessage, Stream
 
 _SHOWN_BYTES = 1_024  # of a value; more are for --value hex
 _LINE_BYTES = 16
+_SHOWN_LINES = 100  # of a file's row
 
 
 class ValueAs(StrEnum):
@@ -44,19 +42,17 @@ def place(row: Mapping[str, Any]) -> str:
     return f"{row['topic']}/{row['partition']} @ {row['offset']:,}"
 
 
-def utc(at: datetime | None) -> str:
-    """A moment of the file, which is UTC without saying so."""
-    return "" if at is None else f"{moment(at.replace(tzinfo=UTC))}Z"
-
-
-def print_message(settings: Settings, title: str, row: Mapping[str, Any], facts: dict[str, str]) -> None:
-    """All that is kept of a message (a row of reports/rejected_message or expired_message); `facts`: what else is known of it."""
+def print_message(settings: Settings, title: str, row: Mapping[str, Any], known: Mapping[str, str]) -> None:
+    """All that is kept of a message (a row of reports/rejected_message or expired_message); `known`: what else there is to say of it."""
     console, message = screen(), _message(row)
     console.print(Text(title, style="bold"))
-    console.print(_lines((_origin(row, message) | facts).items()))
+    console.print(facts([*_origin(row, message).items(), *known.items()]))
     if message.header_list:
-        console.print(_lines([(f"header {name}", _told(value)) for name, value in message.header_list]))
+        console.print(facts([(f"header {name}", _told(value)) for name, value in message.header_list]))
     if message.value_bytes is None:
+        return
+    if message.file is not None:
+        _print_file_row(message.value_bytes, message.id)
         return
     console.print(Text(f"\nvalue, {len(message.value_bytes):,} bytes", style="bold"))
     sys.stdout.write("".join(f"{line}\n" for line in hexdump(message.value_bytes[:_SHOWN_BYTES])))
@@ -110,22 +106,11 @@ def _origin(row: Mapping[str, Any], message: KeptMessage) -> dict[str, str]:
     return {
         "stream": message.stream.value,
         "from": place(row),
-        "topic id": message.topic_id,
+        "topic id": message.topic_id if message.file is None else "",
         "sent": "" if sent is None else f"{np.datetime64(sent, 'ms')}Z",
         "ingested": utc(row["ingested_at"]),
         "key": _told(message.key_bytes),
     }
-
-
-def _lines(pairs: Any) -> RenderableType:
-    """What is empty is left out."""
-    made = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
-    made.add_column(style="dim", no_wrap=True)
-    made.add_column(overflow="fold")
-    for name, text in pairs:
-        if text:
-            made.add_row(Text(shown(name)), Text(shown(text)))
-    return made
 
 
 def _told(value: bytes | None) -> str:
@@ -139,9 +124,14 @@ def _told(value: bytes | None) -> str:
     return f'"{text}"' if text.isprintable() and text else f"{value.hex(' ')} ({len(value):,} bytes)"
 
 
+def _print_file_row(value: bytes, kept_id: int) -> None:
+    lines = _indented(_json(value, kept_id)).splitlines()
+    typer.echo("\n".join(["", *lines[:_SHOWN_LINES]]))
+    if len(lines) > _SHOWN_LINES:
+        typer.echo(f"and {len(lines) - _SHOWN_LINES:,} lines more: --value json prints all")
+
+
 def _print_record(settings: Settings, message: KeptMessage) -> None:
-    if message.file is not None:
-        return  # its value is text as it is
     try:
         found = _inspected(settings, message)
     except (Unavailable, Fatal) as error:
@@ -150,7 +140,7 @@ def _print_record(settings: Settings, message: KeptMessage) -> None:
     if found.ref is not None:
         name = f", {found.record}" if found.record else ""
         console.print(Text(shown(f"written by schema {found.ref}{name}"), style="bold"))
-    console.print(_lines([(field.name, _field(field)) for field in found.fields]))
+    console.print(facts([(field.name, _field(field)) for field in found.fields]))
     if found.fault:
         console.print(Text(shown(f"{'then' if found.fields else 'not read'}: {found.fault}"), style="bold yellow"))
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
-from worker.commands import AsJson, Sources, print_rows
+from worker.commands import AsJson, Sources
+from worker.commands.formats import print_rows
 from worker.commands.reading import query_rows
 from worker.errors import ConfigError
 from worker.serve.rows import plain_rows, write_csv, write_json

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.commands import Sources, print_rows
+from worker.commands import Sources
 from worker.commands.changes import show_changes
 from worker.commands.days import day_range
+from worker.commands.formats import print_rows
 from worker.commands.jobs import Detach, submit
 from worker.commands.reading import report_rows
 from worker.config import Settings

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.commands import AsJson, Sources, print_json_lines, print_rows
+from worker.commands import AsJson, Sources, print_json_lines
 from worker.commands.days import day_range
+from worker.commands.formats import print_rows
 from worker.errors import Differences
 from worker.run import SYSTEM_CLOCK
 from worker.store.database import open_database

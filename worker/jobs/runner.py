@@ -137,7 +137,7 @@ class JobRunner:
             else f"{type(error).__name__}: {error}\nThis is a bug; the log has the traceback."
         )
         self._store.set_job_state(row.id, JobState.FAILED, self._now(), text)
-        log.error("job_failed", job=row.id, kind=row.kind, error=text)
+        log.warning("job_failed", job=row.id, kind=row.kind, error=text)
 
 
 class _JobThread(threading.Thread):

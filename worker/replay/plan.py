@@ -184,11 +184,11 @@ def _planned(partition: Partition, first: int, end: int | None, next_offset: int
         return PlannedRange(partition, Range(first, first), "empty: the live stream has not read this partition yet")
     limit = next_offset if end is None else min(end, next_offset)
     if first >= next_offset:
-        note = f"empty: from the position, {next_offset:,}, on the live stream reads"
+        note = f"empty: the live stream reads on from {next_offset:,}"
     elif first >= limit:
         note = f"empty: from {first:,} on there is nothing before {limit:,}"
     elif end is not None and end > next_offset:
-        note = "; ".join(filter(None, [note, f"not to {end:,}: from the position on the live stream reads"]))
+        note = "; ".join(filter(None, [note, f"not to {end:,}: the live stream reads on from {next_offset:,}"]))
     return PlannedRange(partition, Range(first, max(first, limit)), note)
 
 
