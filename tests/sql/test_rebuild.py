@@ -145,6 +145,19 @@ def test_the_live_stream_goes_on_after_a_rebuild(shop: Worker) -> None:
     assert not shop.differences()
 
 
+def test_what_was_rejected_when_it_first_came_is_resolved_once_a_rebuild_has_brought_it_in(shop: Worker) -> None:
+    shop.schemas.missing = {1}  # of orders
+    shop.reopen()
+    shop.feed(order("o7", DAY))
+    shop.schemas.missing = set()
+    shop.reopen()
+    shop.feed(order("o8", DAY))
+    assert shop.query("select reason, resolution from rejected") == [("unknown_schema", None)]
+    Rebuild(shop, DAY).run()
+    assert ("o7",) in shop.rows("order_current", "order_id")
+    assert shop.query("select reason, resolution from rejected") == [("unknown_schema", "accepted")]
+
+
 def test_a_range_that_is_gone_says_so(shop: Worker) -> None:
     shop.log.delete_before(Partition("orders", 0), 2)
     with pytest.raises(SourceError, match="log starts at 2"):

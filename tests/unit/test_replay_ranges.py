@@ -195,16 +195,18 @@ def test_every_day_that_the_log_can_not_give_is_named_at_once(log: FakeLog) -> N
         fed(log, 4, T0, 0, 80),
         fed(log, 5, T0, 0, 5)._replace(topic="products"),
         fed(log, 6, O0, 10, 99),
+        fed(log, 7, O0, 10, 99)._replace(topic_id="unknown"),
     ]
     with pytest.raises(SourceError) as caught:
         plan_rebuild(rows, FakeBroker(log), stored(log), TOPICS.values())
     assert caught.value.message.splitlines() == [
-        "5 of 6 days can't be rebuilt from the log:",
+        "6 of 7 days can't be rebuilt from the log:",
         "2026-03-01 needs orders/0 from offset 3 on, the log starts at 10",
         f"2026-03-02 was fed by orders when its topic id was 3f2a; it was replaced, the broker has {log.topics['orders'].id}",
         "2026-03-03 was fed by files without offsets, of orders",
         "2026-03-04 needs touchpoints/0 up to offset 80, the log ends before 80: it was cut or restored",
         "2026-03-05 was fed by products, which is not among kafka.topics any more",
+        "2026-03-07 was fed by files with offsets of orders, before this topic was first read: they may be another's of that name",
     ]
     assert caught.value.remedy == (
         "What is gone, from an archive:  tidemark backfill --from-archive DIR\nDays that the log has whole, for --rebuild-days:  2026-03-06"

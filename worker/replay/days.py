@@ -7,7 +7,7 @@ from typing import NamedTuple
 from worker.errors import SourceError
 from worker.events import Partition
 from worker.replay.plan import QUESTION_SECONDS, Log, PlannedRange, ReplayPlan
-from worker.source import Identity
+from worker.source import UNKNOWN, Identity
 from worker.source.losses import Bounds, name
 from worker.source.ranges import FROM_AN_ARCHIVE, Range, check_identity
 
@@ -49,6 +49,8 @@ def _rebuild_fault(row: DayOffset, now: Identity, bounds: Mapping[Partition, Bou
         return f"was fed by files without offsets, of {row.topic}"
     if row.topic not in now.topic_ids:
         return f"was fed by {row.topic}, which is not among kafka.topics any more"
+    if row.topic_id == UNKNOWN != now.topic_ids[row.topic]:
+        return f"was fed by files with offsets of {row.topic}, before this topic was first read: they may be another's of that name"
     if row.topic_id != now.topic_ids[row.topic]:
         return f"was fed by {row.topic} when its topic id was {row.topic_id}; it was replaced, the broker has {now.topic_ids[row.topic]}"
     partition = Partition(row.topic, row.partition)

@@ -58,6 +58,7 @@ def rebuild_day(
     tx.run("rebuild/batch_day", day=day, is_sealed=is_sealed)
     outcomes = _outcomes(connection, day)
     tx.run("rebuild/sealed_sales_change" if is_sealed else "batch/sales_change", day=day)
+    tx.run("rebuild/resolved", day=day)
     if is_sealed:
         tx.run("rebuild/admitted", day=day, readmitted=readmitted)
         retention.seal_again(connection, tables_on, day)

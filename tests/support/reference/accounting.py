@@ -1,7 +1,7 @@
 """One message after the other: accepted, duplicate, superseded, rejected or expired, and the rows that stand after it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
@@ -70,6 +70,13 @@ class Reference:
         self._touchpoints = {key: row for key, row in self._touchpoints.items() if row["day"] >= before}
         self._versions["orders"] = {key: row for key, row in self._versions["orders"].items() if row["day"] >= before}
         self.sealed_before = max(self.sealed_before, before)
+
+    def lose(self, touchpoints: Collection[tuple[date, str]], orders: Collection[tuple[date, str]]) -> None:
+        """Rows are gone, by day and id, as if their messages had never come."""
+        for key in touchpoints:
+            del self._touchpoints[key]
+        for key in orders:
+            del self._versions["orders"][key]
 
     def tables(self) -> dict[str, list[Row]]:
         """Every table of the contract as a list of rows, in no particular order."""
