@@ -54,10 +54,10 @@ def list_jobs(context: typer.Context, as_json: AsJson = False) -> None:
     if not jobs.num_rows:
         typer.echo("no jobs yet: tidemark replay, backfill, dlq replay, expired readmit and compact are some")
         return
-    made = table(screen().width, left=["job", "kind", "state", "asked for", "ended", "by"], right=["done", "read", "accepted", "rejected"])
+    made = table(screen().width, left=["job", "kind", "state", "asked for"], right=["done", "read", "accepted", "rejected"])
     for row in jobs.to_pylist():
-        asked = row["id"], row["kind"], row["state"], utc(row["requested_at"]), utc(row["ended_at"]), row["requested_by"]
-        made.add_row(*cells(*asked, _share(row), *(count(row[name]) for name in ("read", "accepted", "rejected"))))
+        numbers = (count(row[name]) for name in ("read", "accepted", "rejected"))
+        made.add_row(*cells(row["id"], row["kind"], row["state"], utc(row["requested_at"]), _share(row), *numbers))
     screen().print(made)
 
 

@@ -58,7 +58,7 @@ def port_finding(settings: Settings, port: Port, worker: Status | None) -> Findi
     place = f"{settings.serve.host}:{settings.serve.port}"
     remedy = "Set serve.port to another one; 0 takes any free one."
     if settings.serve.port == 0:
-        return ok("http", f"any free port of {settings.serve.host} is taken")
+        return ok("http", f"any free port of {settings.serve.host} will do")
     if port.fault:
         return problem("http", f"can't listen at {place}: {port.fault}", "Set serve.host to an address of this machine, and serve.port.")
     if not port.is_taken:
