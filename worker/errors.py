@@ -68,6 +68,10 @@ class StoreError(Fatal):
     exit_code = ExitCode.STORE
 
 
+class OutOfMemory(StoreError):
+    """DuckDB needed more than store.memory_limit; the transaction was rolled back."""
+
+
 class PositionConflict(StoreError):
     """After a commit the file holds another position than the one written (another writer was there), or can't be read."""
 

@@ -101,7 +101,7 @@ def run_worker(
         if settings.kafka.dlq_suffix:
             watching.append(stack.enter_context(closing(Outbox(store, DlqProducer(settings.kafka), clock))))
         observer, pipeline, inbox = _Several(watching), Pipeline(source, decoder, store, settings), Inbox()
-        jobs = JobRunner(store, job_maker(settings, pipeline.committer, observer.merged), clock.now, inbox)
+        jobs = JobRunner(store, job_maker(settings, pipeline.committer, observer.merged), clock.now, inbox, lambda: stop.is_urgent)
         if with_servers:
             reading = reading_operations(store.cursor, board.status, Limits.of(settings.serve))
             writing = job_operations(jobs) | rejected_operations(pipeline.committer, inbox, clock.now)
@@ -123,7 +123,7 @@ def run_one_job(settings: Settings, find: FindJob, stop: Stop, observer: Observe
         stack.enter_context(_rare_collections())
         store = stack.enter_context(closing(_opened(settings, clock)))
         inbox, committer = Inbox(), Committer(store, settings)
-        jobs = JobRunner(store, job_maker(settings, committer, observer.merged), clock.now, inbox)
+        jobs = JobRunner(store, job_maker(settings, committer, observer.merged), clock.now, inbox, lambda: stop.is_urgent)
         reading = reading_operations(store.cursor, partial(_file_status, store), Limits.of(settings.serve))
         writing = job_operations(jobs) | rejected_operations(committer, inbox, clock.now)
         stack.enter_context(AdminServer(settings.admin_socket, reading | writing))

@@ -44,6 +44,15 @@ def test_a_closed_day_that_is_filled_anew_has_its_revision_and_ledger(worker: Wo
     assert not worker.differences()
 
 
+def test_orders_that_come_again_as_they_were_are_no_revision_of_a_closed_day(worker: Worker) -> None:
+    worker.feed(order("o1", DAY), close=NEXT_DAY)
+    worker.feed(order("o1", DAY))
+    worker.feed(order("o1", DAY, updated="2026-03-07", status="REFUNDED"))  # of nothing
+    assert worker.revision(DAY) == 1
+    assert worker.rows("ledger", "day") == []
+    assert not worker.differences()
+
+
 def test_a_customer_that_is_gone_from_a_day_filled_anew_was_never_there(worker: Worker) -> None:
     worker.feed(order("o1", DAY, customer_id="c1"), order("o2", NEXT_DAY, customer_id="c1"))
     worker.feed(order("o1", DAY, customer_id="c2", updated=NEXT_DAY))

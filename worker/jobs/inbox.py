@@ -49,13 +49,18 @@ class Inbox:
             self._changed.notify_all()
             return lane, item
 
-    def ask(self, errand: Callable[[], Result], seconds: float = 30.0) -> Result:
-        """Have the main loop do it, between two commits; from any other thread. Raises what it raises; Unavailable if it is too busy."""
+    def ask(self, errand: Callable[[], Result], seconds: float = 25.0) -> Result:
+        """Have the main loop do it, between two commits; from any other thread. Raises what it raises; Unavailable if it is too busy:
+        then it was not done, and never will be. (A client of the admin socket waits a little longer than that.)
+        """
         done = threading.Event()
+        taken = threading.Lock()  # by the main loop that begins it, or by who gives it up
         outcome: list[Result] = []
         failure: list[Exception] = []
 
         def run() -> None:
+            if not taken.acquire(blocking=False):
+                return
             try:
                 outcome.append(errand())
             # Whatever it is, it is for the one who asked.
@@ -64,8 +69,9 @@ class Inbox:
             done.set()
 
         self.put(Lane.ERRAND, run)
-        if not done.wait(seconds):
-            raise Unavailable(f"the worker was too busy for {seconds:g} s", "Try again.")
+        if not done.wait(seconds) and taken.acquire(blocking=False):
+            raise Unavailable(f"the worker was too busy for {seconds:g} s", "Nothing was done. Try again.")
+        done.wait()
         if failure:
             raise failure[0]
         return outcome[0]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from worker.committer import Committer, StepResult
 from worker.config import Settings
@@ -60,14 +60,11 @@ class MergeJob:
         self._share = None if bears_rejected else RejectedShare()
         self._newest: dict[str, int] = dict((row.resume_point or {}).get("newest", {}))  # greatest event time of each stream, UTC micros
         self._is_to_advance = advance_watermark
-        if advance_watermark and committer.state.position:
-            raise ConfigError(
-                "the file has a live position: its watermark follows the stream alone",
-                "Leave out --advance-watermark: days that the stream has closed are closed.",
-            )
+        if advance_watermark:
+            self._refuse_position()
 
-    def read(self, now: datetime) -> Portion | WatermarkState | None:
-        """A portion of the feed; after the last one the watermark, if it is to move. Reading is ahead of committing."""
+    def read(self, now: datetime) -> Portion | Literal["advance"] | None:
+        """A portion of the feed; after the last one that the watermark is to move, if it is. Reading is ahead of committing."""
         portion = self._feed.next(now)
         if portion is not None:
             for partition, event_time in newest_event_times(portion.batch, {stream: stream.value for stream in Stream}).items():
@@ -75,14 +72,15 @@ class MergeJob:
             return replace(portion, resume_point=resume_point(portion.resume_point, self._newest))
         if self._is_to_advance:
             self._is_to_advance = False
-            return self._advanced()
+            return "advance"
         return None
 
-    def commit(self, piece: Portion | WatermarkState, now: datetime) -> None:
+    def commit(self, piece: Portion | Literal["advance"], now: datetime) -> None:
         """Merge it with its progress."""
-        if isinstance(piece, WatermarkState):
+        if piece == "advance":
+            self._refuse_position()  # a worker may have begun to read the stream meanwhile
             batch = EventBatch(MessageBatch({}, origin=Origin.BACKFILL), {}, {}, [])
-            self._committed(batch, self._committer.commit(batch, now, watermark=piece))
+            self._committed(batch, self._committer.commit(batch, now, watermark=self._advanced()))
             return
         self._refuse_sealed(piece.batch)
         if self._share is not None:
@@ -93,6 +91,13 @@ class MergeJob:
     def close(self) -> None:
         """Let go of the feed."""
         self._feed.close()
+
+    def _refuse_position(self) -> None:
+        if self._committer.state.position:
+            raise ConfigError(
+                "the file has a live position: its watermark follows the stream alone",
+                "Leave out --advance-watermark: days that the stream has closed are closed.",
+            )
 
     def _refuse_sealed(self, batch: EventBatch) -> None:
         """Files hold whole days: what they bring for a sealed one must not just expire, event by event."""

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from worker.errors import ConfigError, StoreError, TidemarkError, Unavailable
+from worker.errors import ConfigError, OutOfMemory, StoreError, TidemarkError, Unavailable
 from worker.jobs.inbox import Inbox, Lane
 from worker.jobs.job import Job
 from worker.patience import Patience
@@ -36,11 +36,15 @@ class _End:
 class JobRunner:
     """All methods but `submit` and `cancel` belong to the main loop; those are for other threads, and reach it through the inbox."""
 
-    def __init__(self, store: Store, make: Maker, now: Callable[[], datetime], inbox: Inbox) -> None:
+    def __init__(
+        self, store: Store, make: Maker, now: Callable[[], datetime], inbox: Inbox, is_aborted: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`is_aborted`: the worker is ending at once, whatever is raised meanwhile is no job's fault."""
         self._store = store
         self._make = make
         self._now = now
         self._inbox = inbox
+        self._is_aborted = is_aborted
         self._thread: _JobThread | None = None
         self._waiting = [row for row in store.jobs() if row.is_unfinished]
 
@@ -66,7 +70,7 @@ class JobRunner:
             self._thread.start()
 
     def handle(self, sender: "_JobThread", item: _Piece | _End | str) -> None:
-        """What came from a job's thread. Raises StoreError: then the worker must end."""
+        """What came from a job's thread. Raises StoreError, and anything once the worker is aborted: then it must end."""
         if sender is not self._thread:
             return  # cancelled meanwhile
         if isinstance(item, _End):
@@ -113,10 +117,11 @@ class JobRunner:
     def _commit(self, item: _Piece) -> None:
         try:
             item.job.commit(item.piece, self._now())
-        except StoreError:
-            raise
-        # The transaction was rolled back: what is wrong with a job must not end the live stream.
+        # The transaction was rolled back: what is wrong with a job must not end the live stream. A job that needs more memory than there
+        # is would end the worker again at each start.
         except Exception as error:
+            if self._is_aborted() or (isinstance(error, StoreError) and not isinstance(error, OutOfMemory)):
+                raise
             assert self._thread is not None
             self._thread.abandon()
             self._end(error)

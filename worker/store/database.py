@@ -11,7 +11,7 @@ import duckdb
 
 from worker import __version__
 from worker.config import Settings, Store
-from worker.errors import ConfigError, StoreError
+from worker.errors import ConfigError, OutOfMemory, StoreError
 from worker.resources import sql_dir, sql_text
 from worker.store.retention import NOT_SEALED
 from worker.tables import TABLES
@@ -85,7 +85,7 @@ def store_error(error: duckdb.Error, path: Path) -> Exception:
     """What a user can act upon becomes a StoreError; a wrong statement is a bug and stays what it is."""
     text = str(error)
     if isinstance(error, duckdb.OutOfMemoryException):
-        return StoreError(f"{path}: DuckDB ran out of memory: {text}", "Raise store.memory_limit, or lower batch.max_messages.")
+        return OutOfMemory(f"{path}: DuckDB ran out of memory: {text}", "Raise store.memory_limit, or lower batch.max_messages.")
     # A commit that can't be written is a TransactionException.
     if isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.TransactionException):
         remedy = (
