@@ -1,7 +1,7 @@
 """Random archives of a simulated log: Parquet and Avro, with and without offsets, and what each of their rows is."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import pyarrow as pa
 
 from tests.support.archives import arrow_schema, sink_path, write_avro, write_parquet, written_record
-from tests.support.messages import WRITER_SCHEMAS, Produced
+from tests.support.messages import SCHEMA_ID_HEADER, WRITER_SCHEMAS, Produced
 from tests.support.reference.decoding import FIELDS
 
 _KNOWN = {stream: {word.split()[0] for word in fields.split(",")} | {"items"} for stream, fields in FIELDS.items()}
@@ -34,11 +34,14 @@ class Reading(NamedTuple):
 
 
 class RandomArchive:
-    """Files of some messages below a directory. `has_offsets`: they tell these, though not of every row."""
+    """Files of some messages below a directory. `has_offsets`: they tell these, though not of every row. `topics` are by stream."""
 
-    def __init__(self, random: Random, directory: Path, messages: Sequence[Produced], *, has_offsets: bool) -> None:
+    def __init__(
+        self, random: Random, directory: Path, messages: Sequence[Produced], topics: Mapping[str, str], *, has_offsets: bool
+    ) -> None:
         self._random = random
         self._directory = directory
+        self._topics = topics
         self._has_offsets = has_offsets
         self.rows: dict[str, list[Reading]] = {}  # by file, as a job names it
         for stream in sorted({message.stream for message in messages}):
@@ -58,9 +61,11 @@ class RandomArchive:
         proven = told
         if is_sink:
             last = written[-1][0].offset_number
-            path = sink_path(self._directory / str(number), first.stream, first.partition_number, first.offset_number, last, ending)
+            path = sink_path(
+                self._directory / str(number), self._topics[first.stream], first.partition_number, first.offset_number, last, ending
+            )
             proven = [last - first.offset_number + 1 == len(written)] * len(written)
-        records = [record | _origin(message, is_told) for (message, record), is_told in zip(written, told, strict=True)]
+        records = [record | self._origin(message, is_told) for (message, record), is_told in zip(written, told, strict=True)]
         if ending == ".avro":
             write_avro(path, records, _with_origin(WRITER_SCHEMAS[writer]), rows_a_block=self._random.choice((1, 7, 100)))
         else:
@@ -72,11 +77,17 @@ class RandomArchive:
             for row, ((message, _), is_proven) in enumerate(zip(written, proven, strict=True))
         ]
 
+    def _origin(self, message: Produced, is_told: bool) -> dict[str, Any]:
+        values = (message.partition(), message.offset(), self._topics[message.stream]) if is_told else (None, None, None)
+        return dict(zip(_ORIGIN, values, strict=True))
+
 
 def _by_writer(messages: Sequence[Produced]) -> dict[int | str, list[_Written]]:
-    """The messages that a file can hold: an Avro file has one writer."""
+    """The messages that a file can hold, and would be of the same outcome; an Avro file has one writer."""
     found: defaultdict[int | str, list[_Written]] = defaultdict(list)
     for message in messages:
+        if any(name == SCHEMA_ID_HEADER for name, _ in message.header_list):
+            continue
         if written := written_record(message):
             found[written[0]].append((message, dict(written[1])))
     return found
@@ -84,11 +95,6 @@ def _by_writer(messages: Sequence[Produced]) -> dict[int | str, list[_Written]]:
 
 def _without_offset(message: Produced) -> Produced:
     return replace(message, partition_number=-1, offset_number=-1)
-
-
-def _origin(message: Produced, is_told: bool) -> dict[str, Any]:
-    values = (message.partition(), message.offset(), message.topic()) if is_told else (None, None, None)
-    return dict(zip(_ORIGIN, values, strict=True))
 
 
 def _with_origin(schema: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tests.support.messages import WRITER_SCHEMAS, Produced
 from tests.support.oracle_sql import selected
 from tests.support.reference import Reference, Row, differences
 from tests.support.reference.decoding import Invalid, decoded_event
-from tests.support.streams import StreamOptions
+from tests.support.streams import StreamOptions, without_conflicts
 from worker.backfill import ArchiveFeed, plan_archive
 from worker.backfill.days import DaysFeed
 from worker.decode import Decoder
@@ -155,7 +155,8 @@ class JobLife(Simulation):
         """Files of some messages; without offsets also of such that the log does not have yet."""
         chosen = [message for message in self.produced if self.random.random() < share and self._may_be_archived(message)]
         directory = self.directory / f"archive-{len(self.asked)}"
-        archive = RandomArchive(self.random, directory, chosen, has_offsets=self.has_offsets)
+        topics = {stream.value: topic for stream, topic in self.log.topics().items()}
+        archive = RandomArchive(self.random, directory, chosen, topics, has_offsets=self.has_offsets)
         if archive.rows:
             plan = plan_archive(directory, self.log.topics())
             in_turn = [row for part in plan.parts for row in archive.rows[plan.archive.name(part)]]
@@ -290,7 +291,7 @@ class JobLife(Simulation):
 
     def _stream(self, seed: int, options: StreamOptions) -> list[Produced]:
         messages = super()._stream(seed, options)
-        return list(_without_conflicts(messages, options.time_zone)) if self.is_single else messages
+        return list(without_conflicts(messages, options.time_zone)) if self.is_single else messages
 
     def _committed(self, batch: EventBatch) -> None:
         for messages in batch.messages.messages.values():
@@ -360,7 +361,12 @@ class JobLife(Simulation):
         return decoded_event(message.stream, message, WRITER_SCHEMAS, self.reference.zone, now + GUARD)
 
     def _fresh_reference(self) -> Reference:
-        return _reference(self.options.time_zone, self.settings.reporting_currency)
+        return Reference(
+            reporting_time_zone=self.options.time_zone,
+            reporting_currency=self.settings.reporting_currency,
+            writer_schemas=WRITER_SCHEMAS,
+            future_guard=GUARD,
+        )
 
     # What is compared
 
@@ -439,19 +445,6 @@ class JobLife(Simulation):
         for reading, now in sorted(self.read.items(), key=lambda each: (each[0].file is not None, each[0].origin)):
             batch.process(reading.message.stream, reading.message, now)
         assert not (faults := differences(batch.tables(), self.reference.tables())), "\n".join(faults[:40])
-
-
-def _reference(time_zone: str, currency: str) -> Reference:
-    return Reference(reporting_time_zone=time_zone, reporting_currency=currency, writer_schemas=WRITER_SCHEMAS, future_guard=GUARD)
-
-
-def _without_conflicts(messages: Sequence[Produced], time_zone: str) -> Iterator[Produced]:
-    reference = _reference(time_zone, "USD")
-    for message in messages:
-        before = reference.conflicting_duplicates
-        reference.process(message.stream, message, FAR)
-        if reference.conflicting_duplicates == before:
-            yield message
 
 
 def _readings(batch: EventBatch) -> Iterator[Reading]:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from tests.support.fake_ranges import FakeBroker, FakeRangeReader
 from tests.support.worker import Worker, WriterSchemas
+from worker.backfill import ArchiveFeed, plan_archive
 from worker.decode import Decoder, ReportingZone
 from worker.events import Origin
 from worker.jobs.feed import Feed
@@ -117,6 +119,28 @@ class Readmission(Rebuild):
         ranges = {partition: asked for partition, asked, _ in self.plan.ranges}
         days = Days(self.first, self.last, Origin.READMIT, ranges, last_id)
         return RebuildJob(row, chain, worker.pipeline.committer, settings, days)
+
+
+class Backfill:
+    """tidemark backfill into the worker's file, MOST_MESSAGES rows a piece."""
+
+    def __init__(self, worker: Worker, directory: Path, *, advance_watermark: bool = False) -> None:
+        self.worker, self.directory, self.advance_watermark = worker, directory, advance_watermark
+        self.id = worker.store.add_job("backfill", {}, "a test", worker.now)
+
+    def run(self, pieces: int | None = None) -> JobRow:
+        """To its end, or for so many pieces."""
+        for _ in run_job(self.worker, self.id, self._job, pieces=pieces):
+            pass
+        (row,) = [row for row in self.worker.store.jobs() if row.id == self.id]
+        return row
+
+    def _job(self, row: JobRow) -> Job:
+        settings, committer = self.worker.settings, self.worker.pipeline.committer
+        zone = ReportingZone(settings.time.reporting_time_zone)
+        plan = plan_archive(self.directory, settings.kafka.topics)
+        feed = ArchiveFeed(plan, zone, settings.time.future_guard, MOST_MESSAGES, feed_resume_point(row))
+        return MergeJob(row, feed, committer, settings, lambda *_: None, advance_watermark=self.advance_watermark)
 
 
 def log_feed(worker: Worker, plan: ReplayPlan, resume_point: Any) -> Feed:

@@ -17,7 +17,7 @@ from tests.support.commands import ROOT, command
 from tests.support.messages import WRITER_SCHEMAS, Produced
 from tests.support.oracle_sql import selected
 from tests.support.reference import Reference, differences
-from tests.support.streams import STREAMS, random_options, random_stream
+from tests.support.streams import STREAMS, random_options, random_stream, without_conflicts
 from worker.tables import TABLES
 
 PATIENCE = 120.0  # seconds; a busy machine must not fail a test
@@ -26,13 +26,15 @@ ROWS = ("order_item", "order_tombstone", "customer", "product", "product_stock",
 
 class LiveStream:
     """Messages as a broker will hold them. Their order within a partition is all that a reader may rely on, so touchpoints, of which
-    the first stays, are partitioned by their ids.
+    the first stays, are partitioned by their ids. Where not even that order is kept, as between jobs and the stream, no two of one id may
+    differ (`has_conflicts`).
     """
 
-    def __init__(self, seed: int, messages: int, partitions: int) -> None:
+    def __init__(self, seed: int, messages: int, partitions: int, *, has_conflicts: bool = True) -> None:
         options = replace(random_options(seed, messages), partitions=partitions)
         self.time_zone = options.time_zone
-        self.messages = list(_placed(random_stream(seed, options), partitions))
+        made: Iterable[Produced] = random_stream(seed, options)
+        self.messages = list(_placed(made if has_conflicts else without_conflicts(made, self.time_zone), partitions))
         self.topics = {stream: f"{stream}-{uuid4().hex[:8]}" for stream in STREAMS}
 
     def sendable(self) -> list[Produced]:

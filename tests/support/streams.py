@@ -4,7 +4,7 @@ The same seed and options give the same messages. How a message is spoiled stand
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from tests.support.garbage import spoiled
-from tests.support.messages import EPOCH, WRITERS_OF, Draft, Produced, guid_header
+from tests.support.messages import EPOCH, WRITER_SCHEMAS, WRITERS_OF, Draft, Produced, guid_header
+from tests.support.reference import Reference
 
 Choice = TypeVar("Choice")
 
@@ -78,6 +79,16 @@ def random_stream(seed: int, options: StreamOptions) -> list[Produced]:
     drafts = [draft for _ in range(options.messages) for draft in shop.drafts()][: options.messages]
     drafts = [spoiled(random, draft) if random.random() < options.garbage else draft for draft in drafts]
     return list(_placed(random, sorted(drafts, key=lambda draft: draft.arrives_at), options.partitions))
+
+
+def without_conflicts(messages: Iterable[Produced], time_zone: str) -> Iterator[Produced]:
+    """Less the touchpoints whose id was there with other content: which of two is kept depends on the way that they come."""
+    reference = Reference(reporting_time_zone=time_zone, reporting_currency="USD", writer_schemas=WRITER_SCHEMAS)
+    for message in messages:
+        before = reference.conflicting_duplicates
+        reference.process(message.stream, message, datetime.max.replace(tzinfo=UTC) - timedelta(days=1))
+        if reference.conflicting_duplicates == before:
+            yield message
 
 
 def _placed(random: Random, drafts: Sequence[Draft], partitions: int) -> Iterator[Produced]:

@@ -108,7 +108,7 @@ class MergeJob:
         sealed = sorted({day for column in days for day in column.unique().to_pylist() if day < sealed_before})
         if sealed:
             raise ConfigError(
-                f"the files hold events of {len(sealed)} sealed days, {sealed[0]} to {sealed[-1]}",
+                f"the files hold events of sealed days ({len(sealed)}): {sealed[0]} to {sealed[-1]}",
                 f"Leave these out: --days {sealed_before}..DAY. Or compute them anew, whole: --rebuild-days {sealed[0]}..{sealed[-1]}",
             )
 
