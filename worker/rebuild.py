@@ -17,11 +17,12 @@ from worker.aggregate import Accounting
 from worker.aggregate.accounting import Counts
 from worker.committer import Committer
 from worker.config import Settings
-from worker.errors import SourceError
+from worker.errors import ArchiveError, SourceError
 from worker.events import EVENT_SCHEMAS, EventBatch, Origin, Partition, Stream, no_rows
 from worker.jobs.feed import Feed, Portion
 from worker.pipeline import RejectedShare
 from worker.source.ranges import Range
+from worker.store import Transaction
 from worker.store.jobs import JobRow, Progress
 
 log = structlog.get_logger()
@@ -99,8 +100,7 @@ class RebuildJob:
         staged = self._staged + max((len(messages) for messages in portion.batch.messages.messages.values()), default=0)
         point = {"feed": dict(portion.resume_point), "staged": staged, "read": portion.done}
         with self._committer.transaction(now, self._days.origin) as tx:
-            if self._row.resume_point is None and not self._staged:
-                tx.run("rebuild/clear")
+            self._clear(tx)
             for stream in _STREAMS:
                 tx.stage(f"staged_{stream.removesuffix('s')}", rows[stream])
             tx.run("rebuild/stage", base=self._staged)
@@ -116,9 +116,12 @@ class RebuildJob:
         point = {"is_read": True, "staged": self._staged, "read": self._read, "next_day": (day + timedelta(days=1)).isoformat()}
         done = self._read + sum(known <= day for known in self._known)
         with self._committer.transaction(now, self._days.origin) as tx:
+            self._clear(tx)
             tx.stage("read_range", self._read_ranges())
             if is_sealed and (beyond := tx.rows("rebuild/beyond", day=day)):
                 raise _fed_from_elsewhere(day, beyond)
+            if is_sealed and (lacking := tx.rows("rebuild/lacking", day=day)):
+                raise _not_whole(day, lacking)
             rebuilt = tx.rebuild_day(day, self._settings.tables_on, state.watermark, is_sealed=is_sealed, readmitted=self._days.readmitted)
             books = Accounting(self._days.origin, {})
             for stream, outcomes in rebuilt.outcomes.items():
@@ -129,6 +132,11 @@ class RebuildJob:
             tx.save_progress(Progress(self._row.id, done, self._total, point, now), books)
         self._committer.forget_members()
         log.info("day_rebuilt", day=day, tables=rebuilt.changed_tables, days_changed=rebuilt.changed_days)
+
+    def _clear(self, tx: Transaction) -> None:
+        """Where nothing was laid aside yet, what is there was left by a rebuild that failed or was cancelled."""
+        if not self._staged:
+            tx.run("rebuild/clear")
 
     @property
     def _total(self) -> int | None:
@@ -164,4 +172,13 @@ def _fed_from_elsewhere(day: date, beyond: Collection[tuple[Any, ...]]) -> Sourc
     return SourceError(
         f"{day} is sealed and was also fed by what was not read again: {places}",
         "Days before it are done. Ask for the rest once more: tidemark replay --rebuild-days",
+    )
+
+
+def _not_whole(day: date, lacking: Collection[tuple[Any, ...]]) -> ArchiveError:
+    """Of a sealed day nothing else is left: what the files lack would be gone."""
+    told = ", ".join(f"{found:,} of its {held:,} {stream}" for stream, held, found in lacking)
+    return ArchiveError(
+        f"{day} is sealed, and the files do not have all of it: {told}",
+        "The day is as it was; days before it are done. Ask for it again with an archive that has the whole day, of all streams.",
     )

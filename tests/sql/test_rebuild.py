@@ -1,14 +1,18 @@
 """Days that are computed anew from the log: what was damaged comes right, what was right stays as it is, and the ledger tells."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support.jobs import Readmission, Rebuild
+from tests.support.jobs import Readmission, Rebuild, log_feed
 from tests.support.worker import Worker, order, touch
-from worker.errors import SourceError
-from worker.events import Partition
+from worker.errors import ArchiveError, SourceError
+from worker.events import Origin, Partition, Stream
+from worker.jobs.job import Job
+from worker.rebuild import Days, RebuildJob, feed_point
+from worker.store.jobs import JobRow
 
 DAY, NEXT_DAY = "2026-03-05", "2026-03-06"
 DAMAGES = {
@@ -205,6 +209,46 @@ def test_an_expired_event_that_lies_among_what_is_read_is_part_of_the_sealed_day
     assert sealed_shop.rows("daily_users", "day", "new_customers") == [(DAY, 3), ("2026-03-09", 0)]
     assert (sealed_shop.ledger(DAY).touchpoints, sealed_shop.revision(DAY)) == (1, 2)
     assert not sealed_shop.differences()
+
+
+class FromFiles(Rebuild):
+    """tidemark backfill --rebuild-days, from an archive of some streams."""
+
+    streams = frozenset(Stream)
+
+    def _job(self, row: JobRow) -> Job:
+        held = replace(self.plan, ranges=tuple(each for each in self.plan.ranges if each.partition.topic in self.streams))
+        days = Days(self.first, self.last, Origin.BACKFILL, {})
+        feed = log_feed(self.worker, held, feed_point(row))
+        return RebuildJob(row, feed, self.worker.pipeline.committer, self.worker.settings, days)
+
+
+def test_a_sealed_day_is_rebuilt_from_files_that_have_all_of_it(sealed_shop: Worker) -> None:
+    before = everything(sealed_shop)
+    sealed_shop.tamper("delete from daily_region")
+    FromFiles(sealed_shop, DAY).run()
+    assert everything(sealed_shop) | {"day_offset": []} == before | {"day_offset": []}
+
+
+@pytest.mark.parametrize(("held", "lacking"), [(Stream.TOUCHPOINTS, "0 of its 1 orders"), (Stream.ORDERS, "0 of its 2 touchpoints")])
+def test_a_sealed_day_is_not_lost_to_files_that_lack_some_of_it(sealed_shop: Worker, held: Stream, lacking: str) -> None:
+    before = everything(sealed_shop)
+    job = FromFiles(sealed_shop, DAY)
+    job.streams = frozenset({held})
+    with pytest.raises(ArchiveError, match=lacking):
+        job.run()
+    assert everything(sealed_shop) == before
+
+
+def test_what_a_rebuild_that_was_cancelled_has_left_is_no_part_of_the_next_one(shop: Worker) -> None:
+    before = everything(shop)
+    cancelled = Rebuild(shop, DAY)
+    cancelled.run(1)
+    shop.tamper("update rebuild_order set net_cents = 7, updated_at = updated_at + interval 1 second")
+    nothing = FromFiles(shop, DAY)
+    nothing.streams = frozenset()
+    nothing.run()
+    assert everything(shop) == before
 
 
 def test_expired_events_are_readmitted_with_their_whole_day(sealed_shop: Worker) -> None:
