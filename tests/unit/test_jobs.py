@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from worker.errors import ConfigError, OutOfMemory, StoreError, Unavailable
 from worker.events import Origin
 from worker.jobs.feed import Portion
 from worker.jobs.inbox import Inbox, Lane
-from worker.jobs.job import MergeJob
+from worker.jobs.job import MergeJob, resume_point
 from worker.jobs.runner import JobRunner
 from worker.run import Interrupted, Observer, Stop, run_job
 from worker.store.jobs import JobState
@@ -153,3 +154,13 @@ def test_a_stream_that_began_to_be_read_meanwhile_keeps_its_watermark(worker: Wo
     assert worker.store.state().watermark == before
     worker.feed(touch("c1", DAY), origin=Origin.LIVE)
     assert not worker.differences()
+
+
+def test_the_watermark_follows_the_files_where_no_stream_is_read(worker: Worker) -> None:
+    newest = int(datetime(2026, 3, 9, tzinfo=UTC).timestamp() * 1_000_000)
+    job_id = worker.store.add_job("backfill", {}, "a test", worker.now)
+    (row,) = [replace(row, resume_point=resume_point({}, {"orders": newest})) for row in worker.store.jobs() if row.id == job_id]
+    job = MergeJob(row, NothingToRead(), worker.pipeline.committer, worker.settings, lambda *_: None, advance_watermark=True)
+    while (piece := job.read(worker.now)) is not None:
+        job.commit(piece, worker.now)
+    assert worker.store.state().watermark.closed_before == date(2026, 3, 7)
