@@ -66,7 +66,7 @@ class JobLife(Simulation):
         self.directory = directory
         self.is_single = Random(seed).random() < 0.6  # no two touchpoints of one id differ: the end does not depend on the way
         self.asked: dict[int, Asked] = {}
-        self.running: tuple[int, Job] | None = None
+        self.running: Job | None = None
         self.ahead: deque[tuple[Any, datetime]] = deque()
         self.books: Counter[tuple[str, str, str]] = Counter()  # by origin, stream, outcome
         self.read: dict[Reading, datetime] = {}  # and when it was read last
@@ -220,8 +220,8 @@ class JobLife(Simulation):
         """One piece of the job is committed, perhaps; some are read ahead of it."""
         if self.running is None:
             self.store.set_job_state(row.id, JobState.RUNNING, self.now)
-            self.running = row.id, self._made(row)
-        _, job = self.running
+            self.running = self._made(row)
+        job = self.running
         if self.random.random() < 0.02 and not self.asked[row.id].is_needed:
             self._end(row, JobState.CANCELLED)
             return
@@ -276,7 +276,7 @@ class JobLife(Simulation):
 
     def _end(self, row: JobRow, state: JobState) -> None:
         assert self.running is not None
-        self.running[1].close()
+        self.running.close()
         self.running = None
         self.ahead.clear()
         self.store.set_job_state(row.id, state, self.now)

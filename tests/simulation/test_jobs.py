@@ -9,7 +9,7 @@ from tests.simulation.jobs import JobLife
 
 @pytest.mark.parametrize("number", range(3))
 def test_stream_replays_rebuilds_and_backfills_come_to_the_tables_of_one_batch_in_any_order(seed: int, number: int, tmp_path: Path) -> None:
-    life = JobLife(seed + number, tmp_path, messages=180)
+    life = JobLife(seed + number, tmp_path, messages=120)
     life.run()
     print(life.met)
     assert life.met["pieces"], "no job committed anything, so nothing was compared"
