@@ -16,7 +16,7 @@ from worker.config import Settings
 from worker.errors import StoreError
 from worker.serve.snapshot import Wanted
 from worker.store.backup import write
-from worker.store.difference import SalesChange, TableChange, compare
+from worker.store.difference import SalesChange, TableChange, compare, without_jobs
 from worker.store.jobs import JobState
 
 _COPIES = 2.5  # the copy, what it was, and what the job adds
@@ -30,6 +30,7 @@ def show_changes(settings: Settings, kind: str, arguments: Mapping[str, Any]) ->
         before, after = Path(directory) / "before.duckdb", Path(directory) / "after.duckdb"
         with closing(snapshot(settings, Wanted())) as source:
             write(before, settings.store, source.head.definitions, source.tables)
+        without_jobs(before, settings.store)
         shutil.copyfile(before, after)
         copy = settings.model_copy(
             update={

@@ -77,7 +77,7 @@ def size_bytes(text: str, whole: int = 0) -> int:
     number, unit = float(match[1]), match[2].upper()
     if unit == "%":
         return round(number / 100 * whole)
-    return round(number * (1024 if "I" in unit else 1000) ** _BYTES[unit[0]])
+    return round(number * float((1024 if "I" in unit else 1000) ** _BYTES[unit[0]]))
 
 
 def _size(text: str) -> str:

@@ -45,7 +45,7 @@ def deliver(
     late_share: float = LATE,
     latest: int = LATEST,
 ) -> Messages:
-    """All messages in order of arrival, none after `end`; late ones by a day up to `latest` microseconds. `happened` counts what was done."""
+    """Messages in order of arrival, none after `end`; late ones by a day up to `latest` microseconds. `happened` counts what is done."""
     whole, spoilt = _written(rng, sent, end)
     count = len(whole)
     at = np.array(whole.at)

@@ -36,6 +36,12 @@ class SalesChange:
     net_cents: tuple[int, int]
 
 
+def without_jobs(path: Path, settings: Store) -> None:
+    """Leave out of a copy the jobs that have not ended: who tries one out there must not do the others too. Raises StoreError."""
+    with closing(connect(path, settings)) as connection, told(path):
+        connection.execute("delete from job where state in ('queued', 'running')")
+
+
 def compare(before: Path, after: Path, settings: Store) -> tuple[list[TableChange], list[SalesChange]]:
     """What `after` has other than `before`, by day, then in the order of merging. Neither may be open elsewhere. Raises StoreError."""
     with closing(connect(after, settings)) as connection, told(after):
