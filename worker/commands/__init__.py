@@ -1,6 +1,7 @@
 """The commands, one module each. Here: what all of them share, the configuration's sources and what may be printed."""
 
 import json
+import logging
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,12 @@ class Sources:
     def settings(self) -> Settings:
         """The settings alone. Raises ConfigError."""
         return self.read().settings
+
+
+def log_errors_alone() -> None:
+    """For a command that does itself what a worker would log: its last line tells it. Who asks for all, by log.level = debug, gets all."""
+    if logging.root.level > logging.DEBUG:
+        logging.root.setLevel(logging.ERROR)
 
 
 def print_json_lines(rows: Iterable[Mapping[str, Any]]) -> None:

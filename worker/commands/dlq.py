@@ -236,5 +236,5 @@ def _print_list(rows: Sequence[Mapping[str, Any]]) -> None:
     widths = [max(map(len, column)) for column in zip(*heads, strict=True)]
     console.print()
     for head, row in zip(heads, rows, strict=True):
-        console.print(shown("  ".join(map(str.ljust, head, widths)).rstrip()), markup=False)
+        console.print(shown("  ".join(map(str.ljust, head, widths)).rstrip()), markup=False, soft_wrap=True)
         console.print(Padding(Text(shown(row["detail"])), (0, 0, 0, widths[0] + 2)))

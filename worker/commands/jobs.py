@@ -1,7 +1,6 @@
 """tidemark jobs: what was asked for beside the live stream. And how commands ask for it, through the worker or alone."""
 
 import getpass
-import logging
 import socket
 import sys
 import time
@@ -13,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from worker.commands import AsJson, Sources
+from worker.commands import AsJson, Sources, log_errors_alone
 from worker.commands.formats import cells, count, counted, print_facts, screen, table, utc
 from worker.commands.reading import report_rows
 from worker.committer import StepResult
@@ -154,17 +153,11 @@ _Find: TypeAlias = Callable[[JobRunner], int]
 
 
 def _run_alone(settings: Settings, find: _Find) -> JobRow:
-    _log_errors_alone()
+    log_errors_alone()
     stop = Stop()
     with signals_handled(stop), _Bar() as bar:
         watcher = _Watcher(bar, find)
         return run_one_job(settings, watcher.find, stop, watcher)
-
-
-def _log_errors_alone() -> None:
-    """What jobs log a person is told by the bar and the last line. Who asks for all, with log.level = debug, gets all."""
-    if logging.root.level > logging.DEBUG:
-        logging.root.setLevel(logging.ERROR)
 
 
 def _follow(settings: Settings, job_id: int) -> None:

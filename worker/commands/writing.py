@@ -5,6 +5,7 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any, TypeVar
 
+from worker.commands import log_errors_alone
 from worker.committer import Committer
 from worker.config import Settings
 from worker.run import SYSTEM_CLOCK
@@ -22,6 +23,7 @@ def have_done(settings: Settings, operation: str, arguments: Mapping[str, Any], 
         return result
     except NoWorker:
         require_file(settings.store.path)
+    log_errors_alone()
     now = SYSTEM_CLOCK.now()
     with closing(Store(settings, now)) as store:
         return alone(Committer(store, settings), now)
