@@ -60,7 +60,7 @@ def loss(faults: Mapping[str, str]) -> SourceError:
         "\n".join(faults),
         "Nothing was read past this.\n"
         f"To accept the loss and read from the log's beginning:  tidemark run {flags}\n"
-        "What is gone, from an archive:                         tidemark backfill --from-archive DIR\n",
+        "What is gone, from an archive:                         tidemark backfill --from-archive DIR",
     )
 
 
