@@ -40,7 +40,7 @@ LAYERS = [
 LAYER_OF = {module: number for number, layer in enumerate(LAYERS) for module in layer}
 
 # Where the clock of the wall may be read; everything else takes `now` as an argument.
-EDGE = ("worker/run.py", "worker/cli.py", "worker/commands/", "worker/demo/")
+EDGE = ("worker/run.py", "worker/demo/")
 
 # One word per thing (docs/architecture.md, "Words"): what is not said -> what is.
 WORDS = {

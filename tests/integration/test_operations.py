@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from tests.support import shop
 from tests.support.commands import ROOT
@@ -16,6 +18,7 @@ from tests.support.java import NotHere
 from tests.support.kafka_log import KafkaLog, MockLog
 from tests.support.mock_broker import mock_broker
 from tests.support.real_kafka import running_broker
+from worker import cli
 from worker.events import Partition
 
 GUIDE = blocks(ROOT / "docs" / "operations.md")
@@ -121,6 +124,25 @@ def test_one_sees_what_the_guide_shows(section: str, tmp_path: Path, request: py
 @pytest.mark.parametrize("section", sections(on_kafka=True))
 def test_one_sees_it_on_a_real_kafka(section: str, tmp_path: Path, kafka_world: World) -> None:
     kafka_world.show([block for block in GUIDE if block.section == section and ON_KAFKA in block.needs], tmp_path / "operator")
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    """Those that a person can type: ("jobs", "list")."""
+    everything = get_command(cli.app)
+    assert isinstance(everything, TyperGroup)
+    for name, command in everything.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from ((name, inner) for inner, each in command.commands.items() if not each.hidden)
+        else:
+            yield (name,)
+
+
+def test_every_command_stands_in_the_readme_and_in_the_guide() -> None:
+    readme, guide = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/operations.md"))
+    for words in commands():
+        rows = [row for row in readme.splitlines() if row.startswith(f"| `{words[0]}")]
+        assert any(all(f"{word}`" in row for word in words[1:]) for row in rows) or f"`{words[0]}`" in readme, words
+        assert words[0] in {"demo", "compare-approaches"} or f"tidemark {' '.join(words)}" in guide, words
 
 
 def test_the_guide_leaves_nothing_out_without_a_reason() -> None:

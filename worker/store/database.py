@@ -64,7 +64,7 @@ def connect(path: Path, settings: Store) -> duckdb.DuckDBPyConnection:
     except duckdb.IOException as error:
         if "Could not set lock" in str(error):
             raise StoreError(
-                f"{path} is held by another process: {_holder(str(error))}",
+                f"{path} is held by another process: {holder(str(error))}",
                 "One worker per file. Stop the other one, or ask it: tidemark status, tidemark query",
             ) from error
         raise StoreError(f"{path} can't be opened: {error}", "Check that it is a tidemark file, its permissions, and the disk.") from error
@@ -195,8 +195,8 @@ def _define(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(sql_text(f"macros/{path.stem}"))
 
 
-def _holder(message: str) -> str:
-    """DuckDB names the process in its message, after 'Conflicting lock is held in'."""
+def holder(message: str) -> str:
+    """Who holds a file, of DuckDB's message that it is locked: it stands after 'Conflicting lock is held in'."""
     _, found, rest = message.partition("held in ")
     return rest.split(". ")[0] if found else message
 

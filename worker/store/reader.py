@@ -7,7 +7,7 @@ import duckdb
 from worker.config import Store
 from worker.errors import StoreError
 from worker.resources import sql_dir
-from worker.store.database import lock_down
+from worker.store.database import holder, lock_down
 
 
 def open_reader(path: Path, settings: Store, *, spill: bool = False, of_any_age: bool = False) -> duckdb.DuckDBPyConnection:
@@ -53,7 +53,7 @@ def _connect(path: Path, settings: Store, temp_directory: str) -> duckdb.DuckDBP
                 "If it is a worker: query and status ask it through its admin socket (is serve.admin_socket the same here as there?), "
                 "verify needs it stopped."
             )
-            raise StoreError(f"{path} is held by another process: {message}", remedy) from None
+            raise StoreError(f"{path} is held by another process: {holder(message)}", remedy) from None
         raise StoreError(f"{path} can't be read: {message}", "Is it a tidemark file, and may this user read it?") from None
 
 
