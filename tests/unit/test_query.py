@@ -32,7 +32,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def connection(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_reader(file, Store(memory_limit="100MB")) as connection:
+    with open_reader(file, Store(memory_limit="100MB"), of_any_age=True) as connection:
         yield connection
 
 
