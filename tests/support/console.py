@@ -87,7 +87,7 @@ class Console:
 
     def _wait_until_caught_up(self, process: subprocess.Popen[bytes], socket: Path) -> None:
         deadline = time.monotonic() + PATIENCE
-        while _state(socket) != "caught_up":
+        while not _is_caught_up(socket):
             said = (self._directory / "worker.log").read_text()
             assert process.poll() is None, f"the worker ended:\n{said}"
             assert time.monotonic() < deadline, f"the worker has not caught up:\n{said}"
@@ -106,11 +106,13 @@ class Console:
             return process.wait(PATIENCE), f"{seen.rstrip()}\n{CTRL_C}\n{rest}"
 
 
-def _state(socket: Path) -> str:
+def _is_caught_up(socket: Path) -> bool:
+    """And has been there for long enough to tell its rates."""
     try:
-        return str(ask(socket, "status")["state"])
+        status = ask(socket, "status")
     except TidemarkError:
-        return "not there yet"
+        return False
+    return status["state"] == "caught_up" and status["rates"] is not None
 
 
 def _until(terminal: int, is_enough: Callable[[str], bool]) -> str:
