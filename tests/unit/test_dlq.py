@@ -74,7 +74,10 @@ def is_harmless(text: str) -> bool:
     return all(character.isprintable() or character == "\n" for character in text)
 
 
-def test_the_list_begins_with_what_there_is_most_of_and_goes_on_with_the_newest(file: Path, tidemark: Shell) -> None:
+def test_the_list_begins_with_what_there_is_most_of_and_goes_on_with_the_newest(
+    file: Path, tidemark: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")  # what does not fit is folded
     ended = tidemark("dlq", "list")
     assert ended.code == ExitCode.OK, ended.err
     counts, messages = ended.out.split("\n\n")
