@@ -1,10 +1,12 @@
 """docs/operations.md: every command that it shows is run, and prints what it shows (how they are compared: tests/support/guide.py)."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.core import TyperGroup
@@ -21,10 +23,12 @@ from tests.support.real_kafka import running_broker
 from worker import cli
 from worker.events import Partition
 
-GUIDE = blocks(ROOT / "docs" / "operations.md")
+TEXT, README = ((ROOT / name).read_text(encoding="utf-8") for name in ("docs/operations.md", "README.md"))
+GUIDE = blocks(TEXT)
 ON_KAFKA, SEALED, WORKER = "on a real Kafka", "with sealed days", "with a running worker"
 REPLACED, CUT = "orders created again", "orders cut at 3"
 TOPICS = ("orders", "touchpoints")
+OF_OTHERS = {"--build", "--wait"}  # options in the README that are docker compose's
 
 
 def is_run(block: Block) -> bool:
@@ -126,23 +130,30 @@ def test_one_sees_it_on_a_real_kafka(section: str, tmp_path: Path, kafka_world: 
     kafka_world.show([block for block in GUIDE if block.section == section and ON_KAFKA in block.needs], tmp_path / "operator")
 
 
-def commands() -> Iterator[tuple[str, ...]]:
-    """Those that a person can type: ("jobs", "list")."""
+def commands() -> Iterator[tuple[tuple[str, ...], set[str]]]:
+    """Those that a person can type, ("jobs", "list"), each with its options; of all of them first."""
     everything = get_command(cli.app)
     assert isinstance(everything, TyperGroup)
+    yield (), options(everything)
     for name, command in everything.commands.items():
-        if isinstance(command, TyperGroup):
-            yield from ((name, inner) for inner, each in command.commands.items() if not each.hidden)
-        else:
-            yield (name,)
+        inner = command.commands.items() if isinstance(command, TyperGroup) else [("", command)]
+        yield from (((name, each) if each else (name,), options(one)) for each, one in inner if not one.hidden)
+
+
+def options(command: Any) -> set[str]:
+    return {name for parameter in command.params for name in parameter.opts} | {"--help"}
 
 
 def test_every_command_stands_in_the_readme_and_in_the_guide() -> None:
-    readme, guide = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/operations.md"))
-    for words in commands():
-        rows = [row for row in readme.splitlines() if row.startswith(f"| `{words[0]}")]
-        assert any(all(f"{word}`" in row for word in words[1:]) for row in rows) or f"`{words[0]}`" in readme, words
-        assert words[0] in {"demo", "compare-approaches"} or f"tidemark {' '.join(words)}" in guide, words
+    rows = [row for row in README.splitlines() if row.startswith("| `")]
+    for words, _ in commands():
+        assert not words or any(all(f"{word}`" in row or f"`{word}" in row for word in words) for row in rows), words
+        assert {"demo", "compare-approaches"} & {*words} or " ".join(("tidemark", *words)) in TEXT, words
+
+
+def test_every_option_that_is_named_exists() -> None:
+    known = {option for _, own in commands() for option in own}
+    assert set(re.findall(r"--[a-z][a-z-]*", TEXT.replace("-->", "") + README)) - known == OF_OTHERS
 
 
 def test_the_guide_leaves_nothing_out_without_a_reason() -> None:

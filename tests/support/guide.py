@@ -12,7 +12,6 @@ them, <!-- with sealed days -->, <!-- on a real Kafka -->, <!-- not run: why -->
 import difflib
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 CTRL_C = "^C"
@@ -56,9 +55,8 @@ class Block:
         return next((int(need.removeprefix("exit ")) for need in self.needs if need.startswith("exit ")), 0)
 
 
-def blocks(guide: Path) -> list[Block]:
-    """All that the guide shows of a console, in order."""
-    text = guide.read_text(encoding="utf-8")
+def blocks(text: str) -> list[Block]:
+    """All that a guide shows of a console, in order."""
     return [_block(text, found) for found in _BLOCK.finditer(text)]
 
 
