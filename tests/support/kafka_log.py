@@ -3,9 +3,10 @@
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import closing
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -40,11 +41,10 @@ class MockLog:
 
     @retry(retry=retry_if_exception_type(KafkaException), wait=wait_fixed(0.1), stop=stop_after_delay(SECONDS), reraise=True)
     def mirrored(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """The group's committed offsets; a coordinator that is starting is waited for. Asked by a client of its own: see Mirror."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap, **self._options}, logger=SILENT)
-        asked = [ConsumerGroupTopicPartitions(GROUP, [TopicPartition(*partition) for partition in partitions])]
-        (future,) = admin.list_consumer_group_offsets(asked, request_timeout=SECONDS).values()
-        return {Partition(each.topic, each.partition): each.offset for each in future.result().topic_partitions}
+        """The group's committed offsets. Asked by a consumer: in an AdminClient librdkafka crashes while the coordinator is starting."""
+        with closing(Consumer({"bootstrap.servers": self.bootstrap, "group.id": GROUP, **self._options}, logger=SILENT)) as consumer:
+            told = consumer.committed([TopicPartition(*partition) for partition in partitions], timeout=SECONDS)
+        return {Partition(each.topic, each.partition): each.offset for each in told}
 
 
 class KafkaLog(MockLog):

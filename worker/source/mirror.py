@@ -14,6 +14,7 @@ from worker import config
 from worker.errors import ConfigError
 from worker.events import Partition, Position
 from worker.source.client import create
+from worker.source.losses import name
 
 log = structlog.get_logger()
 
@@ -48,7 +49,7 @@ class Mirror:
         """Send what is wanted, unless a request is on its way still or has failed just now."""
         if self._admin is not None:
             self._admin.poll(0)  # takes its log lines
-        if time.monotonic() >= self._pause_until or self._is_told():
+        if time.monotonic() >= self._pause_until or (self._sent is not None and not _trouble_of(self._sent)):
             self._settle()
             self._send()
 
@@ -76,9 +77,6 @@ class Mirror:
         wanted = [ConsumerGroupTopicPartitions(self._settings.group_id, offsets)]
         (self._sent,) = self._admin.alter_consumer_group_offsets(wanted, request_timeout=_LONGEST_TIMEOUT).values()
 
-    def _is_told(self) -> bool:
-        return self._sent is not None and self._sent.done() and self._sent.exception() is None
-
     def _finish(self) -> None:
         if self._sent is not None:
             wait([self._sent], CLOSE_SECONDS)
@@ -88,16 +86,28 @@ class Mirror:
         """Take note of how the request went, if there is one."""
         if self._sent is None:
             return
-        if self._is_told():
+        trouble = _trouble_of(self._sent)
+        if trouble:
+            self._admin = None
+        else:
             self._offsets.clear()
             self._pause_until = 0.0
-            self._report("")
-        else:
-            self._report(str(self._sent.exception()) if self._sent.done() else "no answer")
-            self._admin = None
         self._sent = None
+        self._report(trouble)
 
     def _report(self, trouble: str) -> None:
         if trouble and trouble != self._trouble:
             log.warning("offsets_not_mirrored", group_id=self._settings.group_id, error=trouble)
         self._trouble = trouble
+
+
+def _trouble_of(sent: "Future[Any]") -> str:
+    """Why it is not known that the broker has the offsets; empty: it has them."""
+    if not sent.done():
+        return "no answer"
+    if error := sent.exception():
+        return str(error)
+    refusals = [
+        f"{name(Partition(each.topic, each.partition))}: {each.error.str()}" for each in sent.result().topic_partitions if each.error
+    ]
+    return ", ".join(refusals)
