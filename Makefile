@@ -20,7 +20,7 @@ demo-real: $(RUN)  ## the same job on real purchases: the CDNOW sample
 demo-approaches: $(DEV)  ## three known ways of daily aggregation beside ours: bytes, dollars, wrong days (about a minute); draws build/approaches.svg
 	@$(BIN)/tidemark compare-approaches --output build/approaches.svg
 
-test: $(DEV)  ## all tests that need nothing outside this process (under 3 minutes; SEED=n repeats a run)
+test: $(DEV)  ## all tests that need nothing outside this process (5 to 10 minutes; SEED=n repeats a run)
 	@$(PYTEST) -n auto --maxprocesses 4
 
 test-kafka: $(DEV)  ## tests on a real Kafka and registry: TIDEMARK_TEST_KAFKA, Docker, or jars (Java 17, Maven)
