@@ -119,6 +119,7 @@ def kafka_world(kafka: KafkaLog, tmp_path_factory: pytest.TempPathFactory, cache
 @pytest.mark.parametrize("section", sections(on_kafka=False))
 def test_one_sees_what_the_guide_shows(section: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     shown = [block for block in GUIDE if block.section == section and is_run(block) and ON_KAFKA not in block.needs]
+    assert shown, "a section without an example shows nothing"
     is_sealed = any(SEALED in block.needs for block in shown)
     world: World = request.getfixturevalue("sealed_world" if is_sealed else "world")
     world.show(shown, tmp_path / "operator")
@@ -127,7 +128,9 @@ def test_one_sees_what_the_guide_shows(section: str, tmp_path: Path, request: py
 @pytest.mark.kafka
 @pytest.mark.parametrize("section", sections(on_kafka=True))
 def test_one_sees_it_on_a_real_kafka(section: str, tmp_path: Path, kafka_world: World) -> None:
-    kafka_world.show([block for block in GUIDE if block.section == section and ON_KAFKA in block.needs], tmp_path / "operator")
+    shown = [block for block in GUIDE if block.section == section and ON_KAFKA in block.needs]
+    assert shown, "a section without an example shows nothing"
+    kafka_world.show(shown, tmp_path / "operator")
 
 
 def commands() -> Iterator[tuple[tuple[str, ...], set[str]]]:
