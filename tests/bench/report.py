@@ -35,6 +35,7 @@ _STAGE_OF = {
     "daily/day_": "days and ledger",
     "daily/ledger": "days and ledger",
     "daily/": "merge",
+    "refill": "fill days anew",
     "batch/": "days and ledger",
     "state/": "save position and books",
 }
