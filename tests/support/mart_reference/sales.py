@@ -1,0 +1,101 @@
+"""finance_month, sales_trend, category_share, region_share, top_customers, top_products.
+
+Readings: a trend is dense from the first day with sales in its currency to as_of; a day a month or a year before counts when the trend has
+it. Shares are of the last 30 days, in the reporting currency. The top lists are of the last 90 days, by revenue, ties by id.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date
+
+from tests.support.mart_reference.events import DAY, Facts, days_from, month_of, months_back, ratio
+from tests.support.reference import Row
+
+SHARE_DAYS = 30
+TOP_DAYS = 90
+TOP = 100
+FINANCE = ("orders", "discount_cents", "refunded_cents", "tax_cents", "cost_cents", "net_cents", "gross_cents")
+
+
+def finance_month(facts: Facts) -> list[Row]:
+    """But for changed_after_close."""
+    sums: dict[tuple[date, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(FINANCE, 0))
+    for row in facts.tables["daily_sales"]:
+        for name in FINANCE:
+            sums[month_of(row["day"]), row["currency"]][name] += row[name]
+    return [
+        {"month": month, "currency": currency, **of, "margin": ratio(of["net_cents"] - of["cost_cents"], of["net_cents"])}
+        for (month, currency), of in sums.items()
+    ]
+
+
+def sales_trend(facts: Facts) -> list[Row]:
+    by_currency: dict[str, dict[date, tuple[int, int]]] = defaultdict(dict)
+    for row in facts.tables["daily_sales"]:
+        orders, net_cents = by_currency[row["currency"]].get(row["day"], (0, 0))
+        by_currency[row["currency"]][row["day"]] = (orders + row["orders"], net_cents + row["net_cents"])
+    rows = []
+    for currency, by_day in by_currency.items():
+        days = days_from(min(by_day), facts.as_of)
+        net = {day: by_day.get(day, (0, 0))[1] for day in days}
+        for place, day in enumerate(days):
+            rows.append(
+                {
+                    "day": day,
+                    "currency": currency,
+                    "revenue_cents": net[day],
+                    "orders": by_day.get(day, (0, 0))[0],
+                    "revenue_7d_average": sum(net[day - DAY * back] for back in range(7)) / 7 if place >= 6 else None,
+                    "mom": growth(net[day], net.get(months_back(day, 1))),
+                    "yoy": growth(net[day], net.get(months_back(day, 12))),
+                }
+            )
+    return rows
+
+
+def growth(now: float, before: float | None) -> float | None:
+    """Null where there is no before, or where it is 0 or less."""
+    return None if before is None else ratio(now - before, before)
+
+
+def category_share(facts: Facts) -> list[Row]:
+    return _shares(facts, "daily_category", ("category",), "sales_cents")
+
+
+def region_share(facts: Facts) -> list[Row]:
+    return _shares(facts, "daily_region", ("region",), "net_cents")
+
+
+def _shares(facts: Facts, table: str, columns: tuple[str, ...], measure: str) -> list[Row]:
+    sums: dict[tuple[str, ...], dict[str, int]] = defaultdict(lambda: {"units": 0, "revenue_cents": 0})
+    window = facts.window(SHARE_DAYS)
+    for row in facts.tables[table]:
+        if row["currency"] == facts.currency and row["day"].toordinal() in window:
+            of = sums[tuple(row[column] for column in columns)]
+            of["units"] += row["units"]
+            of["revenue_cents"] += row[measure]
+    whole = sum(of["revenue_cents"] for of in sums.values())
+    return [dict(zip(columns, key, strict=True)) | of | {"share": ratio(of["revenue_cents"], whole)} for key, of in sums.items()]
+
+
+def top_customers(facts: Facts) -> list[Row]:
+    recent = [row for row in facts.counted if row["day"].toordinal() in facts.window(TOP_DAYS)]
+    return _top(((row["customer_id"], 1, row["units"], row["net_cents"]) for row in recent), "customer_id")
+
+
+def top_products(facts: Facts) -> list[Row]:
+    sold = [row for row in facts.tables["daily_product_sales"] if row["currency"] == facts.currency]
+    recent = [row for row in sold if row["day"].toordinal() in facts.window(TOP_DAYS)]
+    return _top(((row["product_id"], row["orders"], row["units"], row["sales_cents"]) for row in recent), "product_id")
+
+
+def _top(sold: Iterable[tuple[str, int, int, int]], column: str) -> list[Row]:
+    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for key, orders, units, cents in sold:
+        of = sums[key]
+        of[:] = of[0] + orders, of[1] + units, of[2] + cents
+    best = sorted(sums, key=lambda key: (-sums[key][2], key))[:TOP]
+    return [
+        {column: key, "rank": rank, "orders": sums[key][0], "units": sums[key][1], "revenue_cents": sums[key][2]}
+        for rank, key in enumerate(best, 1)
+    ]
