@@ -72,10 +72,10 @@ def random_options(seed: int, messages: int = 400) -> StreamOptions:
     return StreamOptions(time_zone, first_day, days=random.choice((3, 12, 20)), messages=messages, partitions=random.choice((1, 2, 4)))
 
 
-def random_stream(seed: int, options: StreamOptions) -> list[Produced]:
-    """Messages of all streams in the order of arrival, each at its offset of its partition."""
+def random_stream(seed: int, options: StreamOptions, made_by: "type[Shop] | None" = None) -> list[Produced]:
+    """Messages of all streams in the order of arrival, each at its offset of its partition; `made_by` another shop than the usual one."""
     random = Random(seed)
-    shop = _Shop(random, options)
+    shop = (made_by or Shop)(random, options)
     drafts = [draft for _ in range(options.messages) for draft in shop.drafts()][: options.messages]
     drafts = [spoiled(random, draft) if random.random() < options.garbage else draft for draft in drafts]
     return list(_placed(random, sorted(drafts, key=lambda draft: draft.arrives_at), options.partitions))
@@ -111,7 +111,7 @@ def _placed(random: Random, drafts: Sequence[Draft], partitions: int) -> Iterato
         )
 
 
-class _Shop:
+class Shop:
     """Makes up what happens. Remembers what it told, to tell it again."""
 
     def __init__(self, random: Random, options: StreamOptions) -> None:

@@ -3,3 +3,38 @@
 Rows are dicts, tables are lists of rows, sums are Python integers, weights are fractions where they are rational. `events.Facts` is what
 a mart may know; each other module is a family of marts. Where the contract leaves a choice, the docstring says which reading is taken.
 """
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from tests.support.mart_reference import attribution, cohorts, overview, products, sales, segments, traffic, value
+from tests.support.mart_reference.compare import mart_differences
+from tests.support.mart_reference.events import Facts, Thresholds
+from tests.support.reference import Row
+
+__all__ = ["EXPECTED", "Facts", "Thresholds", "mart_differences"]
+
+Expected: TypeAlias = Callable[[Facts], list[Row]]
+
+EXPECTED: Mapping[str, Expected] = {
+    "cohort_retention": cohorts.cohort_retention,
+    "cohort_summary": lambda facts: cohorts.cohort_summary(cohorts.cohort_retention(facts)),
+    "attribution_touch": attribution.attribution_touch,
+    "attribution_channel": attribution.attribution_channel,
+    "attribution_campaign": attribution.attribution_campaign,
+    "attribution_path": attribution.attribution_path,
+    "customer_value": value.customer_value,
+    "customer_segment": segments.customer_segment,
+    "customer_overview": overview.customer_overview,
+    "product_performance": products.product_performance,
+    "inventory_status": products.inventory_status,
+    "finance_month": sales.finance_month,
+    "sales_trend": sales.sales_trend,
+    "category_share": sales.category_share,
+    "region_share": sales.region_share,
+    "top_customers": sales.top_customers,
+    "top_products": sales.top_products,
+    "traffic_anomaly": traffic.traffic_anomaly,
+    "traffic_season": traffic.traffic_season,
+    "funnel": traffic.funnel,
+}

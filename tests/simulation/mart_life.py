@@ -1,0 +1,215 @@
+"""A random life of a worker whose marts are refreshed at random moments, at times in vain: then incremental = full = the reference."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from tests.simulation.faults import FaultyConnection, Killed
+from tests.simulation.mart_shop import MartShop
+from tests.simulation.simulation import Simulation
+from tests.support.mart_reference import EXPECTED, Facts, Thresholds, mart_differences
+from tests.support.mart_reference.compare import same
+from tests.support.messages import Produced
+from tests.support.oracle_sql import selected
+from tests.support.reference import Row
+from tests.support.streams import StreamOptions, random_stream
+from worker.config import Settings
+from worker.marts.definition import Mart, built_in, ordered, with_inputs
+from worker.marts.refresh import NotReady, Refresher, Request
+
+DAYS = (20, 70, 140, 400)
+LONGEST = 60  # statements of a refresh, about
+
+
+class MartLife(Simulation):
+    """A Simulation with marts. Files are made in `directory`."""
+
+    def __init__(self, seed: int, directory: Path, messages: int) -> None:
+        self.thresholds = Thresholds()
+        self.sealed_rows: dict[str, list[Row]] = {}
+        super().__init__(seed, directory, messages)
+        self.marts = built_in()
+        settings = self.settings.marts.parameters()
+        self.refresher = Refresher(self.marts, settings, self.settings.reporting_currency)
+
+    def run(self) -> None:
+        """Read the log to its end, then compare. Raises AssertionError where something is not as it should be."""
+        while self.log.arrivals():
+            self._let_messages_arrive()
+            self._step(self.pipeline.decode(self.pipeline.poll(), self.now))
+            kind = self.random.random()
+            if kind < 0.2:
+                self._refresh_perhaps()
+            elif kind < 0.25:
+                self.check()
+            elif kind < 0.3:
+                self._restart()
+        for _ in range(3):
+            self.now += timedelta(minutes=2)
+            self._step(self.pipeline.decode(self.pipeline.poll(), self.now))
+        self.check()
+        self.store.close()
+
+    def check(self) -> None:
+        """All marts are refreshed by what is dirty; they are what the reference says, and what a full refresh makes of them."""
+        if self.pipeline.state.watermark.closed_before is None:
+            return
+        self.met["checks"] += 1
+        as_of = None if self._has_retention or self.random.random() < 0.8 else self._some_day()
+        self._refresh(Request(as_of=as_of))
+        facts = self._facts(as_of)
+        incremental = {name: self._rows(name) for name in self.marts}
+        faults = []
+        for name in sorted(EXPECTED.keys() & self.marts.keys()):
+            faults += mart_differences(name, self.marts[name].key, self._expected(name, facts), _told(name, incremental[name]))
+        with self._rolled_back() as connection:
+            self._refresh(Request(as_of=as_of, is_full=True), connection)
+            for name, rows in incremental.items():
+                again = selected(connection, f"from {name}")
+                faults += [f"full refresh: {line}" for line in mart_differences(name, self.marts[name].key, again, rows)]
+        assert not faults, "\n".join([f"{len(faults)} differences as of {facts.as_of}:", *faults[:40]])
+
+    # What happens
+
+    def _stream(self, seed: int, options: StreamOptions) -> list[Produced]:
+        self.is_switching = False
+        self.options = replace(options, days=self._one(DAYS), garbage=0.02)
+        return random_stream(seed, self.options, MartShop)
+
+    def _settings(self, time_zone: str, has_retention: bool) -> Settings:
+        settings = super()._settings(time_zone, has_retention=False)
+        days = settings.time.allowed_lateness.days + self._one((20, 60)) if self.random.random() < 0.3 else None
+        return settings.model_copy(update={"retention": settings.retention.model_copy(update={"days": days})})
+
+    @property
+    def _has_retention(self) -> bool:
+        return self.settings.retention.days is not None
+
+    def _restart(self) -> None:
+        self.met["restarts"] += 1
+        self.store.close()
+        self._open()
+
+    def _follow(self) -> None:
+        """The history of days is others' to tell."""
+        self.met["commits"] += 1
+        sealed_before = self.pipeline.state.sealed_before
+        if sealed_before is not None and sealed_before > self.reference.sealed_before:
+            self.met["seals"] += 1
+            self.reference.seal(sealed_before)
+
+    def _some_day(self) -> date:
+        """Any, open ones too."""
+        closed_before = self.pipeline.state.watermark.closed_before
+        assert closed_before is not None
+        return closed_before - timedelta(days=self._one((-3, 1, 2, 10)))
+
+    # Refreshes
+
+    def _refresh_perhaps(self) -> None:
+        """Some or all of the marts are refreshed; one of them fails, or the worker dies amid it, or all goes well."""
+        fault = self._one(("none", "none", "disk", "kill")) if not self._has_retention else "none"
+        names = self.random.sample(sorted(self.marts), self._one((1, 3, len(self.marts))))
+        self.met[f"refreshes, {fault}"] += 1
+        for mart in ordered(self.marts[name] for name in with_inputs(names, self.marts)):
+            if fault == "none" or self.random.random() < 0.9:
+                self._refresh_one(mart, Request())
+            elif not self._failing_refresh(mart, fault):
+                return
+
+    def _refresh(self, request: Request, connection: duckdb.DuckDBPyConnection | None = None) -> None:
+        for mart in ordered(self.marts.values()):
+            self._refresh_one(mart, request, connection)
+
+    def _refresh_one(self, mart: Mart, request: Request, connection: duckdb.DuckDBPyConnection | None = None) -> None:
+        try:
+            if connection is not None:
+                self.refresher.refresh(connection, mart, request, self.now)
+                return
+            with self.store.cursor() as own:
+                self.refresher.refresh(own, mart, request, self.now)
+        except NotReady:
+            assert self.pipeline.state.watermark.closed_before is None or request.as_of is None
+            return
+        if self._has_retention:
+            self._expected(mart.name, self._facts(request.as_of))
+
+    def _failing_refresh(self, mart: Mart, fault: str) -> bool:
+        """Its rows are those that were, or where the worker died perhaps the new ones. False: the worker died."""
+        before = self._rows(mart.name)
+        survivor = self.file.with_name(f"{int(self.file.stem) + 1}.duckdb") if fault == "kill" else None
+        try:
+            with self.store.cursor() as connection:
+                faulty: Any = FaultyConnection(connection, self.random.randint(1, LONGEST), survivor, self.file, self.random.random() < 0.5)
+                self.refresher.refresh(faulty, mart, Request(), self.now)
+        except duckdb.IOException:
+            self.met["failed refreshes"] += 1
+            assert self._rows(mart.name) == before, f"{mart.name} has changed by a refresh that failed"
+        except Killed:
+            self.met["deaths amid a refresh"] += 1
+            assert survivor is not None
+            self.store.close()
+            self._move_to(survivor)
+            self._open()
+            return False
+        except NotReady:
+            pass
+        return True
+
+    @contextmanager
+    def _rolled_back(self) -> Iterator[Any]:
+        """A connection whose refreshes are as if they had not been."""
+        with self.store.cursor() as connection:
+            connection.execute("begin")
+            yield _OneTransaction(connection)
+            connection.execute("rollback")
+
+    # What is compared
+
+    def _facts(self, as_of: date | None) -> Facts:
+        closed_before = self.pipeline.state.watermark.closed_before
+        assert closed_before is not None
+        return Facts.of(self.reference, as_of or closed_before - timedelta(days=1), self.thresholds)
+
+    def _expected(self, name: str, facts: Facts) -> list[Row]:
+        """Rows of sealed periods are what they were at the mart's last refresh before."""
+        if name not in EXPECTED:
+            return []
+        kept_by, sealed_before = self.marts[name].front.kept_by, self.reference.sealed_before
+        rows = EXPECTED[name](facts)
+        if kept_by is not None and sealed_before > date.min:
+            rows = [row for row in rows if row[kept_by] >= sealed_before]
+            rows += [row for row in self.sealed_rows.get(name, []) if row[kept_by] < sealed_before]
+        self.sealed_rows[name] = rows
+        return rows
+
+    def _rows(self, name: str) -> list[Row]:
+        with self.store.cursor() as connection:
+            there = connection.execute("select count(*) from duckdb_columns() where table_name = $name", {"name": name}).fetchall()
+            return selected(connection, f"from {name} order by all") if there[0][0] else []
+
+
+class _OneTransaction:
+    """Begin and commit are left to another."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def execute(self, query: Any, parameters: Any = None) -> Any:
+        return self._connection if query in ("begin", "commit") else self._connection.execute(query, parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+def _told(name: str, rows: list[Row]) -> list[Row]:
+    """Less the rows that say nothing: a touch of weight 0, a channel of a period without credit and cost."""
+    measures = {"attribution_touch": ("weight",)} | dict.fromkeys(
+        ("attribution_channel", "attribution_campaign"), ("conversions", "credit_cents", "cost_cents")
+    )
+    return [row for row in rows if name not in measures or not all(same(0, row[column]) for column in measures[name])]
