@@ -14,6 +14,7 @@ from worker.store.jobs import Progress
 from worker.watermark import WatermarkState
 
 _MEMBERSHIP_BYTES = 96 * 2**20
+_MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,12 @@ class Committer:
     def transaction(
         self, now: datetime, origin: Origin, *, identity: Identity | None = None, position: Position | None = None
     ) -> Iterator[Transaction]:
-        """One commit: what is done in the block, and the watermark of `state` as the block leaves it, or nothing of all that."""
+        """One commit: what is done in the block, and the watermark of `state` as the block leaves it, or nothing of all that.
+
+        Its moment is later than that of the commit before, whatever the clock says: marts ask for what came after the one they know.
+        """
         before, moved = self.state, position or {}
+        now = now if before.committed_at is None else max(now, before.committed_at + _MOMENT)
         identity = identity or self.identity
         try:
             with self.store.transaction(now, origin.value, self._settings.kafka.topics, identity) as tx:

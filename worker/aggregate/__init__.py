@@ -144,13 +144,15 @@ def _merge_touchpoints(
 
 def _merge_orders(tx: Transaction, rows: pa.RecordBatch, batch: EventBatch, accounting: Accounting) -> None:
     """Store the order versions and tombstones that win; what that changes among counted orders is order_change."""
-    _merge_tombstones(tx, batch, Stream.ORDERS, accounting)
+    tombstones = _merge_tombstones(tx, batch, Stream.ORDERS, accounting)
     tx.stage("incoming_order", rows)
     for name in ("stored_order", "order_version", "version_outcome"):
         tx.run(f"batch/{name}")
-    _account_versions(tx, Stream.ORDERS, rows.num_rows, accounting)
+    contested = _account_versions(tx, Stream.ORDERS, rows.num_rows, accounting)
     for name in ("batch_order", "order_change", "order_item_change"):
         tx.run(f"batch/{name}")
+    if contested or tombstones:
+        tx.run("batch/mart_dirty")
     tx.run("daily/order_current")
 
 
@@ -185,12 +187,14 @@ def _merge_tombstones(tx: Transaction, batch: EventBatch, stream: Stream, accoun
     return int(rows.num_rows)
 
 
-def _account_versions(tx: Transaction, stream: Stream, read: int, accounting: Accounting) -> None:
-    """Versions that version_outcome does not name stand alone: they are accepted."""
+def _account_versions(tx: Transaction, stream: Stream, read: int, accounting: Accounting) -> int:
+    """Versions that version_outcome does not name stand alone: they are accepted. Returns how many it names."""
     outcomes = {Outcome(name): count for name, count in tx.rows("batch/outcome_counts")}
-    accounting.add(Outcome.ACCEPTED, {stream: read - sum(outcomes.values())})
+    contested: int = sum(outcomes.values())
+    accounting.add(Outcome.ACCEPTED, {stream: read - contested})
     for outcome, count in outcomes.items():
         accounting.add(outcome, {stream: count})
+    return contested
 
 
 def _changed_days(tx: Transaction, deltas: list[str], closed_before: date | None, sealed_before: date | None) -> list[date]:

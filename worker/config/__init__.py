@@ -5,7 +5,9 @@ docs/configuration.md from the declarations.
 """
 
 from worker.config.loading import Loaded, Row, load, read
-from worker.config.settings import Batch, Kafka, Log, Registry, Retention, Section, Serve, Settings, Store, Time
+from worker.config.marts import Marts
+from worker.config.section import Section
+from worker.config.settings import Batch, Kafka, Log, Registry, Retention, Serve, Settings, Store, Time
 from worker.config.units import duration_text, parse_duration, size_bytes
 
 __all__ = [
@@ -13,6 +15,7 @@ __all__ = [
     "Kafka",
     "Loaded",
     "Log",
+    "Marts",
     "Registry",
     "Retention",
     "Row",

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from worker.config.settings import Fault, Inconsistent, Section, Settings, did_you_mean
+from worker.config.section import Fault, Inconsistent, Section
+from worker.config.settings import Settings, did_you_mean
 from worker.errors import ConfigError
 
 _REMEDY = "Every setting is listed in docs/configuration.md; `tidemark config show` prints what is in effect and where it comes from."
@@ -68,7 +69,7 @@ class Loaded:
     def rows(self) -> list[Row]:
         """All effective settings in the order of their declaration."""
         values = self.settings.model_dump(mode="json")
-        return [row for key in FIELDS for row in self._rows_of(key, _value_at(values, key))]
+        return [row for key in FIELDS for row in self._rows_of(key, value_at(values, key))]
 
     def _rows_of(self, key: str, value: Any) -> Iterator[Row]:
         if isinstance(value, dict) and value:
@@ -250,21 +251,33 @@ def _is_mapping(info: FieldInfo) -> bool:
     return get_origin(info.annotation) is dict
 
 
-def _value_at(values: Any, key: str) -> Any:
+def value_at(values: Any, key: str) -> Any:
+    """What stands at a dotted key of nested mappings."""
     for part in key.split("."):
         values = values[part]
     return values
 
 
-def _sections() -> dict[str, type[Section]]:
-    kinds = {name: info.annotation for name, info in Settings.model_fields.items()}
-    return {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, Section)}
+def _sections(of: type[Section], prefix: str = "") -> Iterator[tuple[str, type[Section]]]:
+    for name, info in of.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield f"{prefix}{name}", kind
+            yield from _sections(kind, f"{prefix}{name}.")
 
 
-SECTIONS = _sections()
+# Every section by its dotted name; those within a section come after it.
+SECTIONS: Mapping[str, type[Section]] = dict(_sections(Settings))
+
+
+def _fields() -> Iterator[tuple[str, FieldInfo]]:
+    sections: list[tuple[str, type[Section]]] = [*SECTIONS.items(), ("", Settings)]
+    for section, kind in sections:
+        for name, info in kind.model_fields.items():
+            key = f"{section}.{name}" if section else name
+            if key not in SECTIONS:
+                yield key, info
+
 
 # Every setting by its dotted key, in the order of declaration.
-FIELDS: Mapping[str, FieldInfo] = {
-    **{f"{name}.{field}": info for name, kind in SECTIONS.items() for field, info in kind.model_fields.items()},
-    **{name: info for name, info in Settings.model_fields.items() if name not in SECTIONS},
-}
+FIELDS: Mapping[str, FieldInfo] = dict(_fields())

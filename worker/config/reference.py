@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from worker.config.loading import FIELDS, SECTIONS, variable_of
+from worker.config.loading import FIELDS, SECTIONS, value_at, variable_of
 from worker.config.settings import Settings
 
 _HEAD = """\
@@ -50,8 +50,10 @@ allowed_lateness = "2d"
 def reference() -> str:
     """The whole page, in Markdown."""
     defaults = Settings().model_dump(mode="json")
-    pages = [_section(f"`[{name}]`", kind.__doc__ or "", list(_rows(defaults[name], f"{name}."))) for name, kind in SECTIONS.items()]
-    general = list(_rows({name: value for name, value in defaults.items() if name not in SECTIONS}))
+    pages = [
+        _section(f"`[{name}]`", kind.__doc__ or "", list(_rows(value_at(defaults, name), f"{name}."))) for name, kind in SECTIONS.items()
+    ]
+    general = list(_rows(defaults))
     return "\n".join([_HEAD, _section("Beside the sections", "At the top of the file, before any section.", general), *pages])
 
 
@@ -62,6 +64,8 @@ def _section(title: str, text: str, rows: list[str]) -> str:
 
 def _rows(defaults: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for name, default in defaults.items():
+        if prefix + name in SECTIONS:
+            continue
         meaning = FIELDS[prefix + name].description
         yield f"| `{name}` | `{variable_of(prefix + name)}` | {_default_text(default)} | {meaning} |"
 

@@ -4,14 +4,15 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
+from worker.config.marts import Marts
+from worker.config.section import Fault, Section
 from worker.config.units import Duration, PositiveDuration, Size, SizeOrShare
 from worker.errors import ConfigError
 from worker.events import Stream
@@ -37,38 +38,6 @@ _OWN_OPTIONS = {
     "acks": None,
     "request.required.acks": None,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong and what to do, and the keys that it is about (dotted from the root; the first is where it is shown)."""
-
-    keys: tuple[str, ...]
-    text: str
-
-
-class Inconsistent(ValueError):
-    """Settings that are right one by one but not together."""
-
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("; ".join(f"{fault.keys[0]}: {fault.text}" for fault in self.faults))
-
-
-class Section(BaseModel):
-    """Unknown keys are faults: a misspelt setting must not be silently ignored. Inputs stay out of errors: they may be secrets."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    def faults(self) -> Iterator[Fault]:
-        """What does not fit together, though each setting is right alone."""
-        yield from ()
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> "Section":
-        if faults := list(self.faults()):
-            raise Inconsistent(faults)
-        return self
 
 
 class Store(Section):
@@ -275,6 +244,7 @@ class Settings(Section):
     batch: Batch = Batch()
     retention: Retention = Retention()
     serve: Serve = Serve()
+    marts: Marts = Marts()
     log: Log = Log()
     reporting_currency: str = Field("USD", min_length=1, description="money of customer tables and marts; fixed when the file is created")
     tables: dict[str, bool] = Field(default={}, description="tables to switch off (false); all are on by default")

@@ -1,0 +1,208 @@
+"""Marts are brought up to date from what has changed, and only from that; and as a whole they are the same."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.marts import Marts, mart
+from tests.support.worker import Worker, order, tombstone, touch
+from worker.errors import ConfigError
+from worker.marts.refresh import NotReady, Request
+
+SPEND = mart(
+    "spend",
+    'unit = "customer"',
+    "select customer_id, count(*) as orders, cast(sum(net_cents) as bigint) as net_cents from counted_order group by customer_id",
+    grain="customer_id",
+    columns="orders, net_cents",
+    reads="counted_order",
+)
+VISITS = mart(
+    "visits",
+    'unit = "day"',
+    "select day, cast(sum(touchpoints) as bigint) as touchpoints from daily_reach group by day",
+    grain="day",
+    columns="touchpoints",
+    reads="daily_reach",
+)
+MONTHS = mart(
+    "months",
+    'unit = "month"',
+    "select cast(date_trunc('month', day) as date) as month, cast(sum(touchpoints) as bigint) as touchpoints from daily_reach "
+    "group by cast(date_trunc('month', day) as date)",
+    grain="month",
+    columns="touchpoints",
+    reads="daily_reach",
+)
+BEST = mart(
+    "best",
+    'unit = "whole"',
+    "select customer_id, net_cents from spend where net_cents = (select max(net_cents) from spend)",
+    grain="customer_id",
+    columns="net_cents",
+    reads="spend",
+)
+CLICKS = mart(
+    "clicks",
+    'unit = "customer"',
+    "select coalesce(t.customer_id, s.customer_id) as customer_id, count(*) as touchpoints "
+    "from touchpoint as t join session_day as s on s.day = t.day and s.session_id = t.session_id "
+    "group by coalesce(t.customer_id, s.customer_id)",
+    grain="customer_id",
+    columns="touchpoints",
+    reads="touchpoint, session_day",
+)
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Worker:
+    return Worker(tmp_path, partitions=1)
+
+
+def same_in_full(marts: Marts) -> None:
+    """What the increments made is what a full refresh makes."""
+    before = {name: marts.rows(name) for name in marts.marts}
+    marts.refresh(full=True)
+    assert {name: marts.rows(name) for name in marts.marts} == before
+
+
+def test_a_mart_shows_closed_days_only(worker: Worker) -> None:
+    marts = Marts(worker, VISITS)
+    worker.feed(touch("c1", "2026-03-05"), touch("c2", "2026-03-06"), close="2026-03-05")
+    assert marts.refresh()["visits"].reason == "first"
+    assert marts.rows("visits") == [("2026-03-05", 1)]
+
+
+def test_before_any_day_is_closed_there_is_nothing_to_refresh(worker: Worker) -> None:
+    with pytest.raises(NotReady, match="no day is closed yet"):
+        Marts(worker, VISITS).refresh()
+
+
+def test_a_late_order_refreshes_its_customer_alone(worker: Worker) -> None:
+    marts = Marts(worker, SPEND, BEST)
+    worker.feed(order("o1", "2026-03-05"), order("o2", "2026-03-05", customer_id="c2"), close="2026-03-07")
+    marts.refresh()
+    worker.feed(order("o3", "2026-03-04"))
+    runs = marts.refresh()
+    assert (runs["spend"].reason, runs["spend"].rows_written, runs["spend"].rows_removed) == ("", 1, 1)
+    assert marts.rows("spend") == [("c1", 2, 2000), ("c2", 1, 1000)]
+    assert marts.rows("best") == [("c1", 2000)]
+
+
+def test_an_order_that_goes_over_to_another_customer_leaves_the_first_one(worker: Worker) -> None:
+    marts = Marts(worker, SPEND)
+    worker.feed(order("o1", "2026-03-05"), close="2026-03-07")
+    marts.refresh()
+    worker.feed(order("o1", "2026-03-05", updated="2026-03-08", customer_id="c2"))
+    assert marts.refresh()["spend"].reason == ""
+    assert marts.rows("spend") == [("c2", 1, 1000)]
+
+
+def test_a_tombstone_takes_an_order_out_of_its_customers_row(worker: Worker) -> None:
+    marts = Marts(worker, SPEND)
+    worker.feed(order("o1", "2026-03-05"), order("o2", "2026-03-05"), close="2026-03-07")
+    marts.refresh()
+    worker.feed(tombstone("orders", "o1", "2026-03-08"))
+    assert marts.refresh()["spend"].reason == ""
+    assert marts.rows("spend") == [("c1", 1, 1000)]
+
+
+def test_a_day_that_closes_brings_what_had_come_before(worker: Worker) -> None:
+    marts = Marts(worker, SPEND, VISITS, MONTHS)
+    worker.feed(order("o1", "2026-03-05"), order("o2", "2026-03-06", customer_id="c2"), touch("c1", "2026-03-06"), close="2026-03-05")
+    marts.refresh()
+    assert marts.rows("spend") == [("c1", 1, 1000)]
+    worker.close_day("2026-03-06")
+    runs = marts.refresh()
+    assert [runs[name].reason for name in runs] == ["", "", ""]
+    assert marts.rows("spend") == [("c1", 1, 1000), ("c2", 1, 1000)]
+    assert marts.rows("visits") == [("2026-03-06", 1)]
+    assert marts.rows("months") == [("2026-03-01", 1)]
+    same_in_full(marts)
+
+
+def test_a_late_day_refreshes_its_whole_month(worker: Worker) -> None:
+    marts = Marts(worker, MONTHS)
+    worker.feed(touch("c1", "2026-02-05"), touch("c1", "2026-02-06"), touch("c1", "2026-03-05"), close="2026-03-07")
+    marts.refresh()
+    worker.feed(touch("c2", "2026-02-28"))
+    assert marts.refresh()["months"].rows_written == 1
+    assert marts.rows("months") == [("2026-02-01", 3), ("2026-03-01", 1)]
+
+
+def test_an_anonymous_touchpoint_goes_over_with_its_session(worker: Worker) -> None:
+    marts = Marts(worker, CLICKS)
+    worker.feed(touch(None, "2026-03-05 08:00", session_id="s"), touch("c1", "2026-03-05 09:00", session_id="s"), close="2026-03-07")
+    marts.refresh()
+    assert marts.rows("clicks") == [("c1", 2)]
+    worker.feed(touch("c2", "2026-03-05 10:00", session_id="s"))
+    marts.refresh()
+    assert marts.rows("clicks") == [("c1", 1), ("c2", 2)]
+    same_in_full(marts)
+
+
+def test_what_an_earlier_as_of_shows_is_todays_knowledge_of_those_days(worker: Worker) -> None:
+    marts = Marts(worker, SPEND, VISITS)
+    worker.feed(order("o1", "2026-03-05"), order("o2", "2026-03-06"), touch("c1", "2026-03-06"), close="2026-03-07")
+    marts.refresh()
+    marts.refresh(as_of="2026-03-05")
+    assert (marts.rows("spend"), marts.rows("visits")) == ([("c1", 1, 1000)], [])
+    marts.refresh()
+    assert (marts.rows("spend"), marts.rows("visits")) == ([("c1", 2, 2000)], [("2026-03-06", 1)])
+
+
+def test_an_open_day_is_shown_when_asked_for_and_marked_provisional(worker: Worker) -> None:
+    marts = Marts(worker, VISITS)
+    worker.feed(touch("c1", "2026-03-05"), touch("c1", "2026-03-06"), close="2026-03-05")
+    marts.refresh(as_of="2026-03-06")
+    assert marts.rows("mart_run", "mart", "as_of", "is_provisional") == [("visits", "2026-03-06", True)]
+    marts.refresh()
+    assert marts.rows("visits") == [("2026-03-05", 1)]
+
+
+def test_other_parameters_refresh_all(worker: Worker) -> None:
+    limited = mart(
+        "limited",
+        'unit = "customer"',
+        "select customer_id, count(*) as orders from counted_order where net_cents > cast($least as bigint) group by customer_id",
+        grain="customer_id",
+        columns="orders",
+        reads="counted_order",
+        parameters="least",
+    )
+    worker.feed(order("o1", "2026-03-05"), close="2026-03-07")
+    Marts(worker, limited, parameters={"least": 1}).refresh()
+    marts = Marts(worker, limited, parameters={"least": 1000})
+    assert marts.refresh()["limited"].reason == "definition or parameters changed"
+    assert marts.rows("limited") == []
+
+
+def test_a_refresh_that_fails_leaves_the_rows_as_they_were(worker: Worker) -> None:
+    worker.feed(order("o1", "2026-03-05"), close="2026-03-07")
+    Marts(worker, SPEND).refresh()
+    broken = mart(
+        "spend",
+        "",
+        "select customer_id, cast('x' as integer) as orders from counted_order",
+        grain="customer_id",
+        columns="orders",
+        reads="counted_order",
+    )
+    with pytest.raises(Exception, match="Could not convert"):
+        Marts(worker, broken).refresh()
+    assert worker.rows("spend") == [("c1", 1, 1000)]
+    assert worker.query("select count(*) from mart_run") == [(1,)]
+
+
+def test_columns_are_those_that_were_declared(worker: Worker) -> None:
+    worker.feed(order("o1", "2026-03-05"), close="2026-03-07")
+    wrong = mart("wrong", "", "select customer_id from counted_order", grain="customer_id", columns="orders", reads="counted_order")
+    with pytest.raises(ConfigError, match="has customer_id, orders; its rows have customer_id"):
+        Marts(worker, wrong).refresh()
+
+
+def test_a_mart_waits_for_what_it_reads(worker: Worker) -> None:
+    marts = Marts(worker, SPEND, BEST)
+    worker.feed(order("o1", "2026-03-05"), close="2026-03-07")
+    with worker.store.cursor() as connection, pytest.raises(NotReady, match="waits for spend"):
+        marts.refresher.refresh(connection, BEST, Request(), worker.now)

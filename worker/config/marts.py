@@ -1,0 +1,72 @@
+"""What the marts are told: when they are refreshed, and every threshold of theirs, one section a family.
+
+Names of settings are unique over all families: under its name each is bound to the SELECTs of sql/marts/ ($touch_window_hours).
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from worker.config.section import Section
+from worker.config.units import Duration, PositiveDuration
+
+
+def _listed(value: Any) -> Any:
+    """A variable or a flag writes a list with commas."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class Products(Section):
+    """inventory_status, top_products and top_customers."""
+
+    stock_rate_days: int = Field(30, ge=1, description="how many days back the rate of sales reaches that says how long stock lasts")
+    top_days: int = Field(90, ge=1, description="how many days back top_customers and top_products look")
+    top_count: int = Field(100, ge=1, description="how many rows they have")
+
+
+class Sales(Section):
+    """sales_trend, category_share, region_share, dim_date."""
+
+    share_days: int = Field(30, ge=1, description="how many days back shares look")
+    average_days: int = Field(7, ge=1, description="days of the moving averages, of traffic_anomaly too")
+    seasons: Names = Field((), description="twelve names, January's first, for dim_date; empty: no seasons")
+
+    @field_validator("seasons")
+    @classmethod
+    def _one_a_month(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(names) not in (0, 12):
+            raise ValueError(f"must have twelve names, one for each month, or none, but has {len(names)}")
+        return names
+
+
+class Traffic(Section):
+    """traffic_anomaly, traffic_season."""
+
+    baseline_days: int = Field(30, ge=2, description="how many days before it a day is compared with")
+    anomaly_deviations: float = Field(3.0, gt=0, description="how many deviations from their mean make it an anomaly")
+    mad_factor: float = Field(1.4826, gt=0, description="what makes a median absolute deviation a standard deviation, if values are normal")
+    traffic_season_days: int = Field(90, ge=1, description="how many days back traffic_season looks")
+
+
+class Marts(Section):
+    """Derived tables, refreshed beside the live stream. A family of marts has a section of its own, `[marts.attribution]` and so on."""
+
+    enabled: bool = Field(True, description="whether `tidemark run` refreshes them; `tidemark marts refresh` does in any case")
+    directory: Path | None = Field(None, description="a directory of your own marts, `*.sql` (docs/marts.md)")
+    timeout: PositiveDuration = Field(timedelta(minutes=30), description="a refresh is ended after so long, and has failed")
+    retries: int = Field(3, ge=0, description="how often a failed refresh is tried again before the next day closes")
+    retry_pause: Duration = Field(timedelta(minutes=5), description="how long after a failure")
+    max_offset_lag: int = Field(1_000_000, ge=0, description="marts wait while more messages than this are still to be read")
+    products: Products = Products()
+    sales: Sales = Sales()
+    traffic: Traffic = Traffic()
+
+    def parameters(self) -> dict[str, Any]:
+        """The settings of all families by name, as SQL has them bound."""
+        families = [family for _, family in self if isinstance(family, Section)]
+        return {name: list(value) if isinstance(value, tuple) else value for family in families for name, value in family}

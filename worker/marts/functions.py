@@ -1,0 +1,30 @@
+"""Marts that SQL alone can't compute: from the rows of the mart's SELECT to the rows of the mart, by name.
+
+A function imports what it needs when it runs: the worker starts without scipy and scikit-learn.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any, Protocol, TypeAlias
+
+import pyarrow as pa
+
+
+class Refresh(Protocol):
+    """What a function may know of the refresh that it is part of. `parameters`: what the mart's header names, $as_of and the like."""
+
+    @property
+    def as_of(self) -> date: ...
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+    @property
+    def refit(self) -> bool: ...
+
+    def query(self, name: str, **parameters: Any) -> pa.Table:
+        """The rows of sql/marts/<mart>/<name>.sql; `parameters`, beside the mart's own."""
+        ...
+
+
+Function: TypeAlias = Callable[[pa.Table, Refresh], pa.Table]
+
+FUNCTIONS: dict[str, Function] = {}

@@ -1,0 +1,348 @@
+"""One mart brought up to date, in one transaction: its rows, its run and its state, or nothing of that."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from worker import __version__
+from worker.errors import ConfigError, Unavailable
+from worker.marts.definition import BOUND_ALWAYS, Mart, Unit, inputs
+from worker.marts.functions import FUNCTIONS
+from worker.marts.scope import Since, dirty_rows, narrow
+from worker.store.sql import run
+
+
+class Trigger(StrEnum):
+    """Who asked for a refresh."""
+
+    SCHEDULE = "schedule"
+    COMMAND = "command"
+
+
+class RunState(StrEnum):
+    """What became of it."""
+
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a refresh. as_of None: the last closed day."""
+
+    trigger: Trigger = Trigger.COMMAND
+    as_of: date | None = None
+    is_full: bool = False
+    is_refit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MartState:
+    """What a mart's rows stand for (see mart_state)."""
+
+    mart: str
+    version: str
+    as_of: date
+    is_provisional: bool
+    read_at: datetime
+    dirty_id: int
+    sealed_before: date | None
+    refreshed_at: datetime
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MartRun:
+    """What a refresh did (see mart_run). reason: why all was computed, empty where only what is dirty was."""
+
+    mart: str
+    state: RunState
+    as_of: date | None
+    is_provisional: bool = False
+    reason: str = ""
+    seconds: float = 0.0
+    rows_read: int | None = None
+    rows_written: int | None = None
+    rows_removed: int | None = None
+    dirty_share: float | None = None
+    message: str = ""
+    version: str = ""
+
+
+class NotReady(Unavailable):
+    """A mart can't be refreshed yet; its rows stay as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the file had come when the refresh began to read."""
+
+    read_at: datetime
+    closed_before: date
+    sealed_before: date | None
+    dirty_id: int
+
+
+class Refresher:
+    """Refreshes marts on connections of their own. `settings`: every setting of the families by name."""
+
+    def __init__(self, marts: Mapping[str, Mart], settings: Mapping[str, Any], reporting_currency: str) -> None:
+        self._marts = marts
+        self._settings = settings
+        self._currency = reporting_currency
+        self._versions: dict[str, str] = {}
+
+    def version(self, mart: Mart) -> str:
+        """Tells this definition, with its parameters and those of its inputs, from another one."""
+        if mart.name not in self._versions:
+            parts = [__version__, mart.text, sorted(mart.helpers.items()), {name: self._setting(mart, name) for name in mart.parameters}]
+            parts += [self.version(other) for other in inputs(mart, self._marts)]
+            self._versions[mart.name] = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
+        return self._versions[mart.name]
+
+    def refresh(self, connection: duckdb.DuckDBPyConnection, mart: Mart, request: Request, now: datetime) -> MartRun:
+        """Raises NotReady, ConfigError, duckdb.Error, and what the mart's function raises; then nothing has changed.
+
+        `connection` is the refresh's own, and used for no other.
+        """
+        began = time.perf_counter()
+        connection.execute("begin")
+        try:
+            refreshed = _Refresh(self, connection, mart, request, now).run(began)
+            connection.execute("commit")
+            return refreshed
+        except BaseException:
+            connection.execute("rollback")
+            raise
+
+    def parameters(self, mart: Mart, as_of: date, progress: Progress) -> dict[str, Any]:
+        """What its SELECTs are bound to."""
+        always = {"as_of": as_of, "reporting_currency": self._currency, "sealed_before": progress.sealed_before}
+        assert always.keys() == BOUND_ALWAYS
+        return always | {name: self._setting(mart, name) for name in mart.parameters}
+
+    def _setting(self, mart: Mart, name: str) -> Any:
+        if name not in self._settings:
+            raise ConfigError(f"mart {mart.name}: there is no setting {name}", "Its header names settings of [marts.<family>], or as_of.")
+        return self._settings[name]
+
+    def inputs(self, mart: Mart) -> list[Mart]:
+        return inputs(mart, self._marts)
+
+    @property
+    def marts(self) -> Mapping[str, Mart]:
+        return self._marts
+
+
+def states(connection: duckdb.DuckDBPyConnection) -> dict[str, MartState]:
+    """Of every mart that was ever refreshed."""
+    return {row[0]: MartState(*row) for row in run(connection, "refresh/states", {}).fetchall()}
+
+
+def progress_of(connection: duckdb.DuckDBPyConnection) -> Progress:
+    """Raises NotReady while no day is closed."""
+    read_at, closed_before, sealed_before, dirty_id = run(connection, "refresh/progress", {}).fetchall()[0]
+    if closed_before is None:
+        raise NotReady("no day is closed yet, and marts show closed days", "Wait until the watermark has passed the end of a day.")
+    return Progress(read_at, closed_before, sealed_before, dirty_id)
+
+
+def add_run(connection: duckdb.DuckDBPyConnection, outcome: MartRun, trigger: Trigger, started_at: datetime) -> None:
+    """Keep a run in mart_run."""
+    parameters = {
+        **{name: getattr(outcome, name) for name in MartRun.__dataclass_fields__},
+        "state": outcome.state.value,
+        "trigger": trigger.value,
+        "started_at": started_at.replace(tzinfo=None),
+    }
+    run(connection, "refresh/add_run", parameters)
+
+
+class _Refresh:
+    """One refresh under way; what a mart's function is given (functions.Refresh)."""
+
+    def __init__(self, refresher: Refresher, connection: duckdb.DuckDBPyConnection, mart: Mart, request: Request, now: datetime) -> None:
+        self._refresher = refresher
+        self._connection = connection
+        self._mart = mart
+        self._request = request
+        self._now = now
+        self._progress = progress_of(connection)
+        self._states = states(connection)
+        self._table = f'"{connection.execute("select current_database()").fetchall()[0][0]}".main."{mart.name}"'
+        self.as_of = request.as_of or self._progress.closed_before - timedelta(days=1)
+        self.refit = request.is_refit
+        self.parameters: Mapping[str, Any] = refresher.parameters(mart, self.as_of, self._progress)
+
+    def query(self, name: str, **parameters: Any) -> pa.Table:
+        return self._rows(self._mart.helpers[name], {**self.parameters, **parameters})
+
+    def run(self, began: float) -> MartRun:
+        mart, connection = self._mart, self._connection
+        self._check_inputs()
+        reason = self._reason_for_all()
+        since = None if reason else self._since()
+        variables = {"as_of": self.as_of, "reporting_currency": self.parameters["reporting_currency"]}
+        if mart.unit is not Unit.VIEW:
+            if mart.unit is Unit.APPEND:
+                self._create_declared()
+            narrow(connection, mart, self._refresher.marts, variables, since)
+        read = None if mart.unit is Unit.VIEW else self._count_read()
+        removed, written = self._write(since)
+        rows = None if mart.unit is Unit.VIEW else self._count(self._table)
+        share = written / rows if rows and written is not None else None
+        seconds = time.perf_counter() - began
+        outcome = MartRun(
+            mart.name,
+            RunState.DONE,
+            self.as_of,
+            self._is_provisional,
+            reason,
+            seconds,
+            read,
+            written,
+            removed,
+            share,
+            "",
+            self._refresher.version(mart),
+        )
+        add_run(connection, outcome, self._request.trigger, self._now)
+        self._set_state(rows)
+        return outcome
+
+    @property
+    def _is_provisional(self) -> bool:
+        return self.as_of >= self._progress.closed_before
+
+    def _check_inputs(self) -> None:
+        """All marts that it reads must show the same day."""
+        for other in self._refresher.inputs(self._mart):
+            state = self._states.get(other.name)
+            if state is None or state.as_of != self.as_of or state.version != self._refresher.version(other):
+                stands = "was never refreshed" if state is None else f"stands at {state.as_of}"
+                raise NotReady(f"mart {self._mart.name} waits for {other.name}, which {stands}", f"tidemark marts refresh {other.name}")
+
+    def _reason_for_all(self) -> str:
+        """Why the rows can't be built on those that are there; empty where they can."""
+        state, mart = self._states.get(self._mart.name), self._mart
+        if mart.unit.key is None:
+            return str(mart.unit)
+        if state is None or not self._exists():
+            return "first"
+        if self._request.is_full:
+            return "asked"
+        if state.version != self._refresher.version(mart):
+            return "definition or parameters changed"
+        if state.is_provisional or self._is_provisional or self.as_of < state.as_of:
+            return "another as_of"
+        if state.sealed_before != self._progress.sealed_before:
+            return "days were sealed"
+        if run(self._connection, "refresh/all_dirty", {"dirty_id": state.dirty_id}).fetchall()[0][0]:
+            return "days were rebuilt"
+        return ""
+
+    def _since(self) -> Since:
+        state = self._states[self._mart.name]
+        return Since(state.as_of, state.read_at, state.dirty_id)
+
+    def _exists(self) -> bool:
+        return bool(
+            self._connection.execute(
+                "select count(*) > 0 from duckdb_tables() where database_name = current_database() and schema_name = 'main' "
+                "and table_name = $name",
+                {"name": self._mart.name},
+            ).fetchall()[0][0]
+        )
+
+    def _create_declared(self) -> None:
+        columns = ", ".join(f'"{name}" {column.type}' for name, column in self._mart.front.columns.items())
+        self._connection.execute(f"create table if not exists {self._table} ({columns})")
+
+    def _count_read(self) -> int:
+        """The rows of its inputs, as they are narrowed."""
+        return sum(self._count(f'"{name}"') for name in self._mart.reads if name != self._mart.name)
+
+    def _count(self, table: str) -> int:
+        return int(self._connection.execute(f"select count(*) from {table}").fetchall()[0][0])
+
+    def _write(self, since: Since | None) -> tuple[int | None, int | None]:
+        """Compute the rows and put them in their place. Returns how many were removed, and written."""
+        mart, table = self._mart, self._table
+        if mart.unit is Unit.VIEW:
+            self._connection.execute(f"create or replace view {table} as {mart.select}")
+            self._check_columns(f"select * from {table}", {})
+            return None, None
+        source, parameters = self._source()
+        self._check_columns(source, parameters)
+        if mart.unit is Unit.APPEND:
+            return 0, self._execute(f"insert into {table} by name {source}", parameters)
+        open_rows = f"{mart.front.kept_by} >= $sealed_before" if mart.front.kept_by and self._progress.sealed_before else ""
+        if open_rows:
+            parameters["sealed_before"] = self._progress.sealed_before
+        if since is None and not (open_rows and self._exists()):
+            removed = self._count(table) if self._exists() else 0
+            where = f" where {open_rows}" if open_rows else ""
+            return removed, self._execute(f"create or replace table {table} as select * from ({source}){where}", parameters)
+        limits = [limit for limit in (open_rows, dirty_rows(mart.unit) if since is not None else "") if limit]
+        where = f" where {' and '.join(limits)}"
+        sealed = {"sealed_before": parameters["sealed_before"]} if open_rows else {}
+        removed = self._execute(f"delete from {table}{where}", sealed)
+        return removed, self._execute(f"insert into {table} by name select * from ({source}){where}", parameters)
+
+    def _source(self) -> tuple[str, dict[str, Any]]:
+        """The SELECT of the mart's rows, and what it is bound to."""
+        mart = self._mart
+        if mart.front.function is None:
+            return mart.select, _bound(mart.select, self.parameters)
+        rows = FUNCTIONS[mart.front.function](self._rows(mart.select, self.parameters), self)
+        self._connection.register("mart_rows", rows)
+        return "select * from mart_rows", {}
+
+    def _rows(self, select: str, parameters: Mapping[str, Any]) -> pa.Table:
+        return self._connection.sql(select, params=_bound(select, parameters) or None).to_arrow_table()
+
+    def _check_columns(self, source: str, parameters: Mapping[str, Any]) -> None:
+        found = [name for name, *_ in self._connection.execute(f"describe {source}", dict(parameters) or None).fetchall()]
+        if found != list(self._mart.columns):
+            raise ConfigError(
+                f"mart {self._mart.name}: [columns] has {', '.join(self._mart.columns)}; its rows have {', '.join(found)}",
+                "Make them the same, in the same order.",
+            )
+
+    def _execute(self, sql: str, parameters: Mapping[str, Any]) -> int:
+        """Returns how many rows were written or removed."""
+        return int(self._connection.execute(sql, dict(parameters) or None).fetchall()[0][0])
+
+    def _set_state(self, rows: int | None) -> None:
+        """What its inputs have not seen yet, it has not seen either."""
+        seen = [self._states[other.name] for other in self._refresher.inputs(self._mart)]
+        progress = self._progress
+        run(
+            self._connection,
+            "refresh/set_state",
+            {
+                "mart": self._mart.name,
+                "version": self._refresher.version(self._mart),
+                "as_of": self.as_of,
+                "is_provisional": self._is_provisional or any(state.is_provisional for state in seen),
+                "read_at": min([progress.read_at, *(state.read_at for state in seen)]),
+                "dirty_id": min([progress.dirty_id, *(state.dirty_id for state in seen)]),
+                "sealed_before": progress.sealed_before,
+                "refreshed_at": self._now.replace(tzinfo=None),
+                "rows": rows,
+            },
+        )
+
+
+def _bound(select: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the parameters that the SELECT names."""
+    (statement,) = duckdb.extract_statements(select)
+    return {name: parameters[name] for name in statement.named_parameters}

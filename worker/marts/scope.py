@@ -1,0 +1,119 @@
+"""What a mart sees: under the names of the file's tables, temporary views of a connection, narrowed to closed days and to what is dirty.
+
+So one SELECT serves a full refresh and an incremental one. One more input is `counted_order`: orders that count, in the reporting currency.
+A mart of customers sees of `touchpoint` all those of the sessions that a dirty customer takes part in.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import duckdb
+
+from worker.errors import ConfigError
+from worker.marts.definition import Mart, Unit
+from worker.store.sql import run
+
+_COUNTED = "select * from order_current where counted and currency = getvariable('reporting_currency')"
+_ITEMS = """
+    select day, order_id, line, item.product_id, item.category, item.subcategory, item.quantity, item.unit_price_cents, item.discount_cents,
+           item.unit_cost_cents
+    from (select day, order_id, generate_subscripts(items, 1) as line, unnest(items) as item from order_current)
+"""
+# Inputs that are made of another input: their SELECT over it.
+_MADE_OF = {"counted_order": ("order_current", _COUNTED), "order_item": ("order_current", _ITEMS)}
+_DIRTY = {
+    Unit.CUSTOMER: "customer_id in (select customer_id from dirty_customer)",
+    Unit.DAY: "day in (select day from dirty_day)",
+    Unit.MONTH: "month in (select month from dirty_month)",
+}
+_IN_DIRTY_SESSION = "semi join dirty_session using (day, session_id)"
+_CLOSED = "day <= getvariable('as_of')"
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Where the last refresh left off: the day that it knew, the last commit and the last entry of mart_dirty that it saw."""
+
+    as_of: date
+    read_at: datetime
+    dirty_id: int
+
+
+def narrow(
+    connection: duckdb.DuckDBPyConnection, mart: Mart, marts: Mapping[str, Mart], variables: Mapping[str, Any], since: Since | None
+) -> None:
+    """Make the mart's inputs on this connection, as of `variables["as_of"]`; since None: all of them, else what is dirty.
+
+    Raises ConfigError where it reads what is not there, or what can't be narrowed to its unit.
+    """
+    for name, value in variables.items():
+        connection.execute(f"set variable {name} = $value", {"value": value})
+    tables = _tables(connection)
+    if since is not None:
+        _find_dirty(connection, mart, since, variables["as_of"])
+    (catalog,) = connection.execute("select current_database()").fetchall()[0]
+    made: set[str] = set()
+    for name in mart.reads:
+        for table in (_MADE_OF[name][0], name) if name in _MADE_OF else (name,):
+            if table not in made and not (table == mart.name and mart.unit is not Unit.APPEND):
+                body = _MADE_OF[table][1] if table in _MADE_OF else _body(mart, table, tables, f'"{catalog}".main."{table}"', marts, since)
+                connection.execute(f'create or replace temp view "{table}" as {body}')
+                made.add(table)
+
+
+def dirty_rows(unit: Unit) -> str:
+    """The condition on a mart's rows that an incremental refresh replaces."""
+    return _DIRTY[unit]
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """The columns of each table and view of the file."""
+    found: dict[str, set[str]] = {}
+    for table, column in connection.execute(
+        "select table_name, column_name from duckdb_columns() "
+        "where database_name = current_database() and schema_name = 'main' and not internal"
+    ).fetchall():
+        found.setdefault(table, set()).add(column)
+    return found
+
+
+def _find_dirty(connection: duckdb.DuckDBPyConnection, mart: Mart, since: Since, as_of: date) -> None:
+    parameters = {"as_of": as_of, "last_as_of": since.as_of, "read_at": since.read_at, "dirty_id": since.dirty_id}
+    steps = {Unit.CUSTOMER: ["dirty_customer"], Unit.DAY: ["dirty_day"], Unit.MONTH: ["dirty_day", "dirty_month"]}[mart.unit]
+    if mart.unit is Unit.CUSTOMER and "touchpoint" in mart.reads:
+        steps.append("dirty_session")
+    for step in steps:
+        run(connection, f"refresh/{step}", parameters)
+
+
+def _body(mart: Mart, table: str, tables: Mapping[str, set[str]], source: str, marts: Mapping[str, Mart], since: Since | None) -> str:
+    """The SELECT of the view that stands for a table."""
+    if table not in tables:
+        raise ConfigError(
+            f"mart {mart.name} reads {table}, which is not there", "Is it the name of a table, or of a mart that comes first?"
+        )
+    columns = tables[table]
+    limits = [_CLOSED] if "day" in columns and table not in marts else []
+    if since is not None:
+        if mart.unit is Unit.CUSTOMER and table == "touchpoint":
+            return f"select * from {source} {_IN_DIRTY_SESSION} where {_CLOSED}"
+        limits.append(_dirty_of(mart, table, columns))
+    if table == "customer_first":
+        source = _firsts(source)
+    return f"select * from {source}" + (f" where {' and '.join(limits)}" if limits else "")
+
+
+def _dirty_of(mart: Mart, table: str, columns: set[str]) -> str:
+    unit = Unit.DAY if mart.unit is Unit.MONTH and "month" not in columns else mart.unit
+    if unit.key not in columns:
+        raise ConfigError(f"mart {mart.name}, refreshed by {mart.unit}, reads {table}, which has no {unit.key}", "Make its unit whole.")
+    return dirty_rows(unit)
+
+
+def _firsts(source: str) -> str:
+    """First days up to as_of; whoever came later is not there yet."""
+    until = "case when {0} <= getvariable('as_of') then {0} end as {0}"
+    columns = ", ".join(until.replace("{0}", column) for column in ("first_touch_day", "first_order_day"))
+    return f"(select customer_id, first_active_day, {columns} from {source} where first_active_day <= getvariable('as_of'))"
