@@ -34,13 +34,13 @@ class Sales(Section):
 
     share_days: int = Field(30, ge=1, description="how many days back shares look")
     average_days: int = Field(7, ge=1, description="days of the moving averages, of traffic_anomaly too")
-    seasons: Names = Field((), description="twelve names, January's first, for dim_date; empty: no seasons")
+    seasons: str = Field("", description="what dim_date calls the months: twelve names by commas, January's first; empty: nothing")
 
     @field_validator("seasons")
     @classmethod
-    def _one_a_month(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len(names) not in (0, 12):
-            raise ValueError(f"must have twelve names, one for each month, or none, but has {len(names)}")
+    def _one_a_month(cls, names: str) -> str:
+        if names and names.count(",") != 11:
+            raise ValueError(f"must have twelve names by commas, one for each month, but has {names.count(',') + 1}")
         return names
 
 
@@ -53,6 +53,22 @@ class Traffic(Section):
     traffic_season_days: int = Field(90, ge=1, description="how many days back traffic_season looks")
 
 
+class Cohorts(Section):
+    """cohort_retention, cohort_summary."""
+
+    touch_cohorts: Names = Field(
+        (), description="kinds of cohort (first_order, sign_up, first_touch, user) that identified touchpoints keep active; the others: orders only"
+    )
+
+
+class Overview(Section):
+    """customer_facts, customer_overview."""
+
+    comeback_gap_days: int = Field(180, ge=1, description="an order after more days than this without one brings its customer back")
+    new_customer_days: int = Field(30, ge=0, description="a customer is new for so many days")
+    abandoned_after_hours: int = Field(24, ge=0, description="a cart without an order so many hours after its session's end is abandoned")
+
+
 class Marts(Section):
     """Derived tables, refreshed beside the live stream. A family of marts has a section of its own, `[marts.attribution]` and so on."""
 
@@ -62,6 +78,8 @@ class Marts(Section):
     retries: int = Field(3, ge=0, description="how often a failed refresh is tried again before the next day closes")
     retry_pause: Duration = Field(timedelta(minutes=5), description="how long after a failure")
     max_offset_lag: int = Field(1_000_000, ge=0, description="marts wait while more messages than this are still to be read")
+    cohorts: Cohorts = Cohorts()
+    overview: Overview = Overview()
     products: Products = Products()
     sales: Sales = Sales()
     traffic: Traffic = Traffic()

@@ -1,0 +1,53 @@
+-- finance_month: money by calendar month and currency, and how much of it came after its days had closed.
+-- grain: (month, currency)   reads: daily_sales, ledger_sales
+/*
+formula = "revenue = gross - discounts - refunds; profit = revenue - cost; margin = profit / revenue"
+limits = ["an item without a unit cost costs 0 here: units_without_cost says how many there are"]
+[columns]
+month = { about = "the month's first day" }
+currency = { about = "the currency of the orders" }
+is_complete = { about = "the month has ended by as_of" }
+orders = { about = "counted orders" }
+gross = { unit = "minor units", about = "quantity by unit price" }
+discounts = { unit = "minor units", about = "of orders and of items" }
+refunds = { unit = "minor units", about = "refunded, in the month of the order" }
+revenue = { unit = "minor units", about = "net: gross less discounts and refunds" }
+tax = { unit = "minor units", about = "outside revenue" }
+shipping = { unit = "minor units", about = "outside revenue" }
+cost = { unit = "minor units", about = "quantity by unit cost, where it is known" }
+units_without_cost = { about = "pieces whose cost is not known" }
+profit = { unit = "minor units", about = "revenue less cost" }
+margin = { unit = "fraction", about = "profit by revenue; null where revenue is 0 or less" }
+changed_after_close = { unit = "minor units", about = "how much of revenue was added, or taken away, by events after their day had closed (ledger_sales)" }
+
+[[audits]]
+name = "revenue is what is left of gross"
+query = "select month, currency from finance_month where revenue <> gross - discounts - refunds"
+
+[[audits]]
+name = "margin is within 100 %"
+severity = "warning"
+query = "select month, currency, margin from finance_month where abs(margin) > 1"
+remedy = "Costs exceed revenue twice over, or are in another unit than prices: look at unit_cost_cents of order_item."
+
+[[questions]]
+ask = "What did each month earn, and how much of it was booked after its days had closed?"
+sql = "select month, revenue, profit, margin, changed_after_close from finance_month where currency = 'USD' order by month"
+*/
+with sold as (
+    select cast(date_trunc('month', day) as date) as month, currency, cast(sum(orders) as bigint) as orders,
+           cast(sum(gross_cents) as decimal(38, 0)) as gross, cast(sum(discount_cents) as decimal(38, 0)) as discounts,
+           cast(sum(refunded_cents) as decimal(38, 0)) as refunds, cast(sum(net_cents) as decimal(38, 0)) as revenue,
+           cast(sum(tax_cents) as decimal(38, 0)) as tax, cast(sum(shipping_cents) as decimal(38, 0)) as shipping,
+           cast(sum(cost_cents) as decimal(38, 0)) as cost, cast(sum(units_without_cost) as bigint) as units_without_cost
+    from daily_sales group by 1, 2
+),
+booked_late as (
+    select cast(date_trunc('month', day) as date) as month, currency, cast(sum(net_cents) as decimal(38, 0)) as net
+    from ledger_sales group by 1, 2
+)
+select s.month, s.currency, last_day(s.month) <= $as_of as is_complete, s.orders, s.gross, s.discounts, s.refunds, s.revenue, s.tax, s.shipping, s.cost,
+       s.units_without_cost, s.revenue - s.cost as profit,
+       cast(s.revenue - s.cost as double) / nullif(cast(greatest(s.revenue, 0) as double), 0) as margin, coalesce(l.net, 0) as changed_after_close
+from sold s
+left join booked_late l on l.month = s.month and l.currency = s.currency

@@ -1,0 +1,17 @@
+-- hourly_sessions: sessions by the hour in which they began.
+-- grain: (day, hour)   reads: touchpoint
+-- A session is a (day, session_id); its touchpoints of one moment lie in one hour.
+/*
+unit = "day"
+kept_by = "day"
+priority = 10
+internal = true
+[columns]
+day = { about = "the day" }
+hour = { about = "0 to 23, of the session's first touchpoint, in the reporting time zone" }
+sessions = { about = "sessions that began in this hour" }
+*/
+with begun as (
+    select day, session_id, cast(arg_min(hour, occurred_at) as integer) as hour from touchpoint group by day, session_id
+)
+select day, hour, count(*) as sessions from begun group by day, hour
