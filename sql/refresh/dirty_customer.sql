@@ -1,5 +1,5 @@
 -- dirty_customer: the customers of whom something may have changed for a mart since it was last refreshed.
--- grain: customer_id   reads: touchpoint, order_current, mart_dirty   writes: changed_session, dirty_customer
+-- grain: customer_id   reads: touchpoint, order_current, customer, mart_dirty   writes: changed_session, dirty_customer
 -- parameters: as_of, last_as_of, read_at, dirty_id
 -- A session that changed concerns all customers in it: its anonymous touchpoints may have gone from one to another. Rows of one day are told by
 -- their time of ingestion; days that as_of has reached since are new as a whole.
@@ -15,5 +15,7 @@ union
 select customer_id from order_current where ingested_at > $read_at and day <= $as_of
 union
 select customer_id from order_current where day > $last_as_of and day <= $as_of
+union
+select customer_id from customer where ingested_at > $read_at
 union
 select customer_id from mart_dirty where id > $dirty_id and customer_id is not null;

@@ -9,8 +9,9 @@
     */
     select ..
 
-`reads` names every table that the SELECT, or the function behind it, reads; `parameters` the settings that it is bound to ($as_of,
-$reporting_currency and $sealed_before always may be). Further SELECTs of a function are sql/marts/<mart>/<name>.sql.
+`reads` names every table that the SELECT, or the function behind it, reads; `parameters` the settings that it is bound to. What is always
+there: $as_of and $as_of_end, the moment at which that day has ended (UTC); $reporting_currency, $reporting_time_zone, $sealed_before.
+Further SELECTs of a function are sql/marts/<mart>/<name>.sql.
 """
 
 import heapq
@@ -31,7 +32,7 @@ from worker.config import parse_duration
 from worker.errors import ConfigError
 from worker.resources import sql_dir
 
-BOUND_ALWAYS = frozenset({"as_of", "reporting_currency", "sealed_before"})
+BOUND_ALWAYS = frozenset({"as_of", "as_of_end", "reporting_currency", "reporting_time_zone", "sealed_before"})
 _FILE = re.compile(r"(?P<header>(?:--[^\n]*\n)+)\s*/\*(?P<front>.*?)\*/(?P<select>.*)", re.DOTALL)
 _PURPOSE = re.compile(r"-- (?P<name>[a-z][a-z0-9_]*): (?P<text>\S[^\n]*)")
 _KEYS = re.compile(r"(grain|reads|parameters):\s*(.*?)\s*(?=\b(?:grain|reads|parameters):|\n|$)")

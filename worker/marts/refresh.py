@@ -5,9 +5,10 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
@@ -54,6 +55,7 @@ class MartState:
     is_provisional: bool
     read_at: datetime
     dirty_id: int
+    closed_before: date
     sealed_before: date | None
     refreshed_at: datetime
     rows: int | None
@@ -89,6 +91,7 @@ class Progress:
     closed_before: date
     sealed_before: date | None
     dirty_id: int
+    reporting_time_zone: str
 
 
 class Refresher:
@@ -125,7 +128,13 @@ class Refresher:
 
     def parameters(self, mart: Mart, as_of: date, progress: Progress) -> dict[str, Any]:
         """What its SELECTs are bound to."""
-        always = {"as_of": as_of, "reporting_currency": self._currency, "sealed_before": progress.sealed_before}
+        always = {
+            "as_of": as_of,
+            "as_of_end": _end_of(as_of, ZoneInfo(progress.reporting_time_zone)),
+            "reporting_currency": self._currency,
+            "reporting_time_zone": progress.reporting_time_zone,
+            "sealed_before": progress.sealed_before,
+        }
         assert always.keys() == BOUND_ALWAYS
         return always | {name: self._setting(mart, name) for name in mart.parameters}
 
@@ -149,10 +158,10 @@ def states(connection: duckdb.DuckDBPyConnection) -> dict[str, MartState]:
 
 def progress_of(connection: duckdb.DuckDBPyConnection) -> Progress:
     """Raises NotReady while no day is closed."""
-    read_at, closed_before, sealed_before, dirty_id = run(connection, "refresh/progress", {}).fetchall()[0]
+    read_at, closed_before, sealed_before, dirty_id, time_zone = run(connection, "refresh/progress", {}).fetchall()[0]
     if closed_before is None:
         raise NotReady("no day is closed yet, and marts show closed days", "Wait until the watermark has passed the end of a day.")
-    return Progress(read_at, closed_before, sealed_before, dirty_id)
+    return Progress(read_at, closed_before, sealed_before, dirty_id, time_zone)
 
 
 def add_run(connection: duckdb.DuckDBPyConnection, outcome: MartRun, trigger: Trigger, started_at: datetime) -> None:
@@ -335,11 +344,18 @@ class _Refresh:
                 "is_provisional": self._is_provisional or any(state.is_provisional for state in seen),
                 "read_at": min([progress.read_at, *(state.read_at for state in seen)]),
                 "dirty_id": min([progress.dirty_id, *(state.dirty_id for state in seen)]),
+                "closed_before": progress.closed_before,
                 "sealed_before": progress.sealed_before,
                 "refreshed_at": self._now.replace(tzinfo=None),
                 "rows": rows,
             },
         )
+
+
+def _end_of(day: date, zone: ZoneInfo) -> datetime:
+    """The moment at which the day has ended in the zone, naive UTC."""
+    after = day + timedelta(days=1)
+    return datetime(after.year, after.month, after.day, tzinfo=zone).astimezone(UTC).replace(tzinfo=None)
 
 
 def _bound(select: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ _DIRTY = {
     Unit.DAY: "day in (select day from dirty_day)",
     Unit.MONTH: "month in (select month from dirty_month)",
 }
+_THE_SAME_FOR_ALL = frozenset({"file_setting", "progress"})
 _IN_DIRTY_SESSION = "semi join dirty_session using (day, session_id)"
 _CLOSED = "day <= getvariable('as_of')"
 
@@ -99,7 +100,8 @@ def _body(mart: Mart, table: str, tables: Mapping[str, set[str]], source: str, m
     if since is not None:
         if mart.unit is Unit.CUSTOMER and table == "touchpoint":
             return f"select * from {source} {_IN_DIRTY_SESSION} where {_CLOSED}"
-        limits.append(_dirty_of(mart, table, columns))
+        if table not in _THE_SAME_FOR_ALL:
+            limits.append(_dirty_of(mart, table, columns))
     if table == "customer_first":
         source = _firsts(source)
     return f"select * from {source}" + (f" where {' and '.join(limits)}" if limits else "")
