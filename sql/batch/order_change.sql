@@ -10,7 +10,7 @@ create or replace temp table order_change as
 select -1 as sign, day, hour, order_id, customer_id, currency,
        coalesce(customer_segment, '(none)') as customer_segment, coalesce(region, '(none)') as region, coalesce(country, '(none)') as country,
        coalesce(state, '(none)') as state, coalesce(city, '(none)') as city,
-       units, gross_cents, discount_total_cents, tax_cents, shipping_cents, refunded_cents, net_cents, cost_cents, units_without_cost, items
+       units, gross_cents, discount_total_cents, tax_cents, shipping_cents, refunded_cents, net_cents, cost_cents, units_without_cost
 from stored_order as s
 where s.counted
   and (exists (select 1 from batch_order as b where b.day = s.day and b.order_id = s.order_id)
@@ -18,6 +18,6 @@ where s.counted
 union all
 select 1, day, hour, order_id, customer_id, currency,
        coalesce(customer_segment, '(none)'), coalesce(region, '(none)'), coalesce(country, '(none)'), coalesce(state, '(none)'), coalesce(city, '(none)'),
-       units, gross_cents, discount_total_cents, tax_cents, shipping_cents, refunded_cents, net_cents, cost_cents, units_without_cost, items
+       units, gross_cents, discount_total_cents, tax_cents, shipping_cents, refunded_cents, net_cents, cost_cents, units_without_cost
 from batch_order
 where counted;

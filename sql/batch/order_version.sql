@@ -1,16 +1,11 @@
--- version: the versions of orders that are stored already or come more than once in the batch; all others are new and stand alone.
--- grain: version   reads: incoming_order, stored_order   writes: version, tied_order
+-- version: the contested versions of the batch, of orders that are stored already or come more than once, with the stored ones.
+-- grain: version   reads: contested_order, stored_order   writes: version, tied_order
 -- Contents are compared only where two versions have the same updated_at: the others are told apart by that.
 create or replace temp table version as
-with contested as (
-    select day, order_id
-    from (select day, order_id from incoming_order union all select day, order_id from stored_order)
-    group by day, order_id having count(*) > 1
-)
 select day as key_day, order_id as key_id, seq, updated_at, "offset", partition, '' as content_hash
-from incoming_order semi join contested using (day, order_id)
+from contested_order
 union all
-select day, order_id, -1, updated_at, "offset", partition, '' from stored_order semi join contested using (day, order_id);
+select day, order_id, -1, updated_at, "offset", partition, '' from stored_order;
 
 create or replace temp table tied_order as
 select key_day as day, key_id as order_id, updated_at from version group by key_day, key_id, updated_at having count(*) > 1;
@@ -22,7 +17,7 @@ from (
         select seq, day, order_id,
                struct_pack(customer_id, ordered_at, status, currency, customer_segment, region, country, state, city,
                            discount_cents, tax_cents, shipping_cents, refunded_cents, items) as content
-        from incoming_order semi join tied_order using (day, order_id, updated_at)
+        from contested_order semi join tied_order using (day, order_id, updated_at)
         union all
         select -1, day, order_id,
                struct_pack(customer_id, ordered_at, status, currency, customer_segment, region, country, state, city,

@@ -6,4 +6,4 @@ delete from order_current
 where rowid in (select s.stored_rowid from stored_order as s semi join batch_order as b on s.day = b.day and s.order_id = b.order_id);
 
 insert into order_current by name
-select * exclude (seq), $ingested_at as ingested_at from batch_order order by day;
+select * exclude (seq), $ingested_at as ingested_at from batch_order;

@@ -3,5 +3,4 @@
 insert into touchpoint by name
 select day, hour, event_uuid, event_text, customer_id, session_id, occurred_at, event_type, channel, campaign, product_id, device,
        cost_cents, review_score, page_type, browser, partition, "offset", $ingested_at as ingested_at
-from batch_touchpoint
-order by day;
+from batch_touchpoint;

@@ -1,5 +1,5 @@
 -- set_aside: what days that are filled anew have of the batch need not be merged; it is put back for the ledger.
--- reads: refill_day, batch_touchpoint   writes: order_change, order_item_change, refill_order_change, delta_refill
+-- reads: refill_day, batch_touchpoint   writes: order_change, refill_order_change, delta_refill
 create or replace temp table refill_order_change as from order_change where day in (select day from refill_day);
 
 -- An order that comes again as it was, at a greater offset, changes no day.
@@ -9,4 +9,3 @@ select day from refill_day where day in (
     union select day from (select * exclude (sign, order_id), sum(sign) as signs from refill_order_change group by all) where signs <> 0
 );
 delete from order_change where day in (select day from refill_day);
-delete from order_item_change where day in (select day from refill_day);

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from worker.aggregate.accounting import Accounting, Counts
 from worker.aggregate.membership import Days, Hashes, Membership, mixed, repeated
+from worker.aggregate.orders import by_day, merge_orders
 from worker.aggregate.refill import Refill
 from worker.events import EVENT_SCHEMAS, TOMBSTONES, EventBatch, Outcome, Stream, no_rows
 from worker.tables import TABLES
@@ -79,15 +80,18 @@ def merge(
     _merge_dimension(tx, batch, Stream.CUSTOMERS, accounting)
     _merge_dimension(tx, batch, Stream.PRODUCTS, accounting)
     _merge_stock(tx, batch)
-    _merge_orders(tx, live[Stream.ORDERS], batch, accounting)
+    tombstones = _merge_tombstones(tx, batch, Stream.ORDERS, accounting)
+    merge_orders(tx, live[Stream.ORDERS], tombstones, accounting)
     touchpoints, days, ids = _merge_touchpoints(tx, live[Stream.TOUCHPOINTS], membership, accounting)
-    for name in ("batch/accepted_order", "batch/batch_day", "batch/batch_offset", "daily/day_offset"):
+    for name in ("batch/batch_day", "batch/batch_offset", "daily/day_offset"):
         tx.run(name)
 
     present = {stream for stream in Stream if accounting.read(stream)}
     merged = [name for name, table in TABLES.items() if name in tables_on and table.streams & present]
     refill = Refill.of(tx, [touchpoints["day"], live[Stream.ORDERS]["day"]])
     refill.set_aside(tx, touchpoints)
+    if "daily_category" in merged or "daily_product_sales" in merged:
+        tx.run("batch/order_item_change")
     for name in merged:
         tx.run(f"daily/{name}")
         refill.fill(tx, name)
@@ -128,6 +132,7 @@ def _merge_touchpoints(
     """Store the touchpoints that are new, as batch_touchpoint too; returns them, with their days and ids for Membership."""
     ids = touchpoint_hashes(rows["event_uuid"])
     days = _epoch_days(rows)
+    is_new = np.ones(len(ids), np.bool_)
     candidates = membership.maybe(days, ids) | repeated(ids)
     if candidates.any():
         tx.stage("candidate_touchpoint", rows.filter(pa.array(candidates)))
@@ -135,25 +140,12 @@ def _merge_touchpoints(
         accounting.add(Outcome.DUPLICATE, {Stream.TOUCHPOINTS: len(duplicates)})
         accounting.add_conflicting(Stream.TOUCHPOINTS, sum(is_conflicting for _, is_conflicting in duplicates))
         is_new = np.isin(rows["seq"].to_numpy(zero_copy_only=False), [seq for seq, _ in duplicates], invert=True)
-        rows, days, ids = rows.filter(pa.array(is_new)), days[is_new], ids[is_new]
+        days, ids = days[is_new], ids[is_new]
+    rows = rows.take(by_day(rows, np.flatnonzero(is_new)))
     accounting.add(Outcome.ACCEPTED, {Stream.TOUCHPOINTS: rows.num_rows})
     tx.stage("batch_touchpoint", rows)
     tx.run("daily/touchpoint")
     return rows, days, ids
-
-
-def _merge_orders(tx: Transaction, rows: pa.RecordBatch, batch: EventBatch, accounting: Accounting) -> None:
-    """Store the order versions and tombstones that win; what that changes among counted orders is order_change."""
-    tombstones = _merge_tombstones(tx, batch, Stream.ORDERS, accounting)
-    tx.stage("incoming_order", rows)
-    for name in ("stored_order", "order_version", "version_outcome"):
-        tx.run(f"batch/{name}")
-    contested = _account_versions(tx, Stream.ORDERS, rows.num_rows, accounting)
-    for name in ("batch_order", "order_change", "order_item_change"):
-        tx.run(f"batch/{name}")
-    if contested or tombstones:
-        tx.run("batch/mart_dirty")
-    tx.run("daily/order_current")
 
 
 def _merge_dimension(tx: Transaction, batch: EventBatch, stream: Stream, accounting: Accounting) -> None:

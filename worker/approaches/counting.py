@@ -65,7 +65,7 @@ READINGS = (
         "batch/stored_order", "order_current", "* exclude (stored_rowid)", finds="known", kept_in="stored_order"
     ),
     Reading("batch/tombstone_version", "tombstone"),
-    Reading("batch/batch_order", "tombstone"),
+    Reading("batch/covered_order", "tombstone"),
     Reading("batch/order_change", "tombstone"),
     Reading("daily/tombstone", "tombstone"),
     Reading(  # is it new?

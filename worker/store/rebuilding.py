@@ -47,7 +47,7 @@ def rebuild_day(
         "rebuild/incoming_order",
         "batch/order_version",
         "batch/version_outcome",
-        "batch/batch_order",
+        "rebuild/batch_order",
     ):
         tx.run(name, day=day)
     for name in ("rebuild/order_change", "rebuild/rows", "rebuild/day_offset"):
@@ -66,7 +66,8 @@ def rebuild_day(
         retention.seal_again(connection, {"daily_users"}, other)
     for table in _ROWS.values():
         connection.execute(f"delete from {table} where day = $day", {"day": day})
-    for table in ("incoming_order", "batch_touchpoint"):  # names under which merges stage their rows
+    connection.execute("drop view contested_order")
+    for table in ("incoming_order", "batch_order", "batch_touchpoint"):  # names under which merges stage their rows
         connection.execute(f"drop table {table}")
     return RebuiltDay(day, tuple(changed), tuple(days), outcomes)
 

@@ -1,0 +1,81 @@
+"""A batch's order versions: which are new, which stand, and what that changes among counted orders.
+
+Most versions are of orders that are seen for the first time, once: those stand alone. Only the contested ones are ranked in SQL.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from worker.aggregate.accounting import Accounting
+from worker.aggregate.membership import Mask
+from worker.events import Outcome, Stream
+
+COUNTED = pa.array(["COMPLETED", "REFUNDED"])  # the statuses that count
+
+
+class Transaction(Protocol):
+    """What merging orders needs of the store."""
+
+    def stage(self, name: str, rows: pa.RecordBatch) -> None: ...
+    def run(self, name: str, **parameters: Any) -> None: ...
+    def rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]: ...
+
+
+def merge_orders(tx: Transaction, rows: pa.RecordBatch, tombstones: int, accounting: Accounting) -> None:
+    """Store the versions that win; what that changes among counted orders is order_change. The batch's `tombstones` are stored already.
+
+    Leaves behind, in `tx`: incoming_order, stored_order, accepted_order (versions that were the greatest when they came), batch_order
+    (those that stand), order_change.
+    """
+    tx.stage("incoming_order", rows)
+    tx.run("batch/stored_order")
+    contested, loses, accepted = _ranked(tx, rows, accounting)
+    tx.stage("accepted_order", rows.select(["seq", "day", "partition", "offset"]).filter(pa.array(accepted)))
+
+    counted = pc.is_in(rows["status"], COUNTED).to_numpy(zero_copy_only=False)
+    counted &= ~_has(rows, [seq for (seq,) in tx.rows("batch/covered_order")])
+    standing = by_day(rows, np.flatnonzero(~loses))
+    tx.stage("batch_order", rows.take(standing).append_column("counted", pa.array(counted).take(standing)))
+    tx.run("batch/order_change")
+    if tombstones or contested:
+        tx.run("batch/mart_dirty")
+    tx.run("daily/order_current")
+
+
+def by_day(rows: pa.RecordBatch, indices: Any) -> pa.Array:
+    """The indices of rows, in the order of their days: late rows are then neighbours in the file, and most of it is of one day."""
+    days = rows["day"].cast(pa.int32()).to_numpy(zero_copy_only=False)[indices]
+    return pa.array(indices[np.argsort(days, kind="stable")])
+
+
+def _ranked(tx: Transaction, rows: pa.RecordBatch, accounting: Accounting) -> tuple[bool, Mask, Mask]:
+    """Whether any were contested, which do not stand at the end, and which were the greatest when they came; masks of shape (n,)."""
+    loses, accepted = np.zeros(rows.num_rows, np.bool_), np.ones(rows.num_rows, np.bool_)
+    contested = _repeated(rows["order_id"]) | _has(rows, [seq for (seq,) in tx.rows("batch/known_order")])
+    outcomes: list[tuple[int, bool, str]] = []
+    if contested.any():
+        tx.stage("contested_order", rows.filter(pa.array(contested)))
+        tx.run("batch/order_version")
+        tx.run("batch/version_outcome")
+        outcomes = tx.rows("batch/outcomes")
+        loses = _has(rows, [seq for seq, is_winner, _ in outcomes if not is_winner])
+        accepted = ~_has(rows, [seq for seq, _, outcome in outcomes if outcome != Outcome.ACCEPTED])
+    for outcome in (Outcome.DUPLICATE, Outcome.SUPERSEDED):
+        accounting.add(outcome, {Stream.ORDERS: sum(found == outcome for _, _, found in outcomes)})
+    accounting.add(Outcome.ACCEPTED, {Stream.ORDERS: int(np.count_nonzero(accepted))})
+    return bool(contested.any()), loses, accepted
+
+
+def _repeated(ids: pa.Array) -> Mask:
+    """True where an id stands more than once, shape (n,)."""
+    codes = ids.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    return np.asarray(np.bincount(codes)[codes] > 1) if len(codes) else np.zeros(0, np.bool_)
+
+
+def _has(rows: pa.RecordBatch, seqs: Sequence[int]) -> Mask:
+    """True where a row's seq is one of these, shape (n,)."""
+    return np.isin(rows["seq"].to_numpy(zero_copy_only=False), seqs) if seqs else np.zeros(rows.num_rows, np.bool_)
