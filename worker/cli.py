@@ -22,6 +22,7 @@ from worker.commands import (
     explain,
     export,
     jobs,
+    marts,
     query,
     replay,
     restore,
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.add_typer(config.app, name="config")
 app.add_typer(schema.app, name="schema")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(marts.app, name="marts")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(expired.app, name="expired")
 app.command()(run.run)

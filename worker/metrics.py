@@ -85,6 +85,13 @@ class Metrics:
         self.file_bytes = gauge("file_bytes", "Size of the DuckDB file")
         self.wal_bytes = gauge("wal_bytes", "Size of the DuckDB file's write-ahead log")
 
+        self.mart_refreshes = counter("mart_refreshes_total", "Refreshes of a mart by what became of them: done, failed", "mart", "state")
+        self.mart_seconds = gauge("mart_refresh_seconds", "How long the mart's last refresh took", "mart")
+        self.mart_rows_read = counter("mart_rows_read_total", "Rows that refreshes of the mart read", "mart")
+        self.mart_rows_written = counter("mart_rows_written_total", "Rows that refreshes of the mart wrote", "mart")
+        self.mart_dirty_share = gauge("mart_dirty_ratio", "Which share of the mart's rows its last refresh wrote", "mart")
+        self.mart_as_of = gauge("mart_as_of_timestamp_seconds", "The end of the last day that the mart shows, as if in UTC", "mart")
+
     def count_outcomes(self, stream: Stream, origin: Origin, counts: Mapping[Outcome, int]) -> None:
         """Add one batch's messages of one stream and origin; `counts` says what became of each message read."""
         self.messages.labels(stream, origin, READ).inc(sum(counts.values()))

@@ -19,6 +19,7 @@ from worker.job_kinds import decoder_of, job_maker
 from worker.jobs.inbox import Inbox
 from worker.jobs.operations import job_operations
 from worker.jobs.runner import JobRunner
+from worker.marts.runner import MartThread, mart_operations, runner_of
 from worker.metrics import Metrics
 from worker.outbox import Outbox
 from worker.pipeline import Pipeline
@@ -102,9 +103,12 @@ def run_worker(
             watching.append(stack.enter_context(closing(Outbox(store, DlqProducer(settings.kafka), clock))))
         observer, pipeline, inbox = _Several(watching), Pipeline(source, decoder, store, settings), Inbox()
         jobs = JobRunner(store, job_maker(settings, pipeline.committer, observer.merged), clock.now, inbox, lambda: stop.is_urgent)
+        marts = runner_of(settings, store.cursor, clock.now, telemetry.mart_refreshed)
+        if settings.marts.enabled:
+            stack.enter_context(closing(MartThread(marts, partial(_is_behind, board, settings.marts.max_offset_lag))))
         if with_servers:
             reading = reading_operations(store.cursor, board.status, Limits.of(settings.serve))
-            writing = job_operations(jobs) | rejected_operations(pipeline.committer, inbox, clock.now)
+            writing = job_operations(jobs) | rejected_operations(pipeline.committer, inbox, clock.now) | mart_operations(marts)
             stack.enter_context(AdminServer(settings.admin_socket, reading | writing))
             http = stack.enter_context(HttpServer(settings.serve, metrics.registry, board))
             log.info("worker_started", version=__version__, file=str(store.path), url=http.url)
@@ -130,6 +134,12 @@ def run_one_job(settings: Settings, find: FindJob, stop: Stop, observer: Observe
         job_id = find(jobs)
         run_job(job_id, observer=observer, stop=stop, inbox=inbox, jobs=jobs)
         return jobs.job(job_id)
+
+
+def _is_behind(board: StatusBoard, max_offset_lag: int) -> bool:
+    """Whether there is too much left to read, or nobody knows yet, to do something else beside it."""
+    offset_lag = board.status().offset_lag
+    return offset_lag is None or offset_lag > max_offset_lag
 
 
 def _file_status(store: Store) -> Status:

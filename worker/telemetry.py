@@ -3,7 +3,8 @@
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
+from datetime import time as time_of_day
 from typing import Any
 
 import structlog
@@ -12,6 +13,7 @@ from worker.committer import StepResult
 from worker.decode import Decoder
 from worker.errors import Unavailable
 from worker.events import EventBatch, Origin, Partition, Stream
+from worker.marts.refresh import MartRun, RunState
 from worker.metrics import Decoder as DecoderName
 from worker.metrics import Metrics, SourceState
 from worker.run import Clock, Observer
@@ -78,6 +80,17 @@ class Telemetry(Observer):
         seconds = sum(wall for wall, _ in result.seconds.values())
         self._count(batch, result, seconds)
         self._tell(batch, result, seconds)
+
+    def mart_refreshed(self, run: MartRun) -> None:
+        """A mart was refreshed, or failed. Called from the thread that did it."""
+        metrics = self._metrics
+        metrics.mart_refreshes.labels(run.mart, run.state).inc()
+        metrics.mart_seconds.labels(run.mart).set(run.seconds)
+        metrics.mart_rows_read.labels(run.mart).inc(run.rows_read or 0)
+        metrics.mart_rows_written.labels(run.mart).inc(run.rows_written or 0)
+        if run.state is RunState.DONE and run.as_of is not None:
+            metrics.mart_dirty_share.labels(run.mart).set(run.dirty_share or 0.0)
+            metrics.mart_as_of.labels(run.mart).set(datetime.combine(run.as_of, time_of_day.max, UTC).timestamp())
 
     def close(self) -> None:
         """The last word: the worker has stopped."""

@@ -1,7 +1,7 @@
 -- 0004_marts: the marts' own books. Their tables come into being with their first refresh.
 
 -- One row a refresh, whatever came of it. state: done, failed. trigger: schedule, command. version: of the definition and its parameters.
--- reason: why all of it was computed, empty where only what had changed was. dirty_share: the share of the mart's rows that were replaced.
+-- reason: why all of it was computed, of a mart of which else only what has changed is. dirty_share: the share of the mart's rows that were replaced.
 create sequence mart_run_id;
 create table mart_run (
     id bigint not null default nextval('mart_run_id'), mart varchar not null, trigger varchar not null, state varchar not null,

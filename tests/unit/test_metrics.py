@@ -23,6 +23,11 @@ def metrics() -> Metrics:
     metrics.stage_seconds.labels("decode").observe(0.1)
     metrics.partitions.labels("orders").set(6)
     metrics.day_states.labels("open").set(2)
+    metrics.mart_refreshes.labels("customer_overview", "done").inc()
+    metrics.mart_rows_read.labels("customer_overview").inc(9)
+    metrics.mart_rows_written.labels("customer_overview").inc(3)
+    for gauge in (metrics.mart_seconds, metrics.mart_dirty_share, metrics.mart_as_of):
+        gauge.labels("customer_overview").set(0.5)
     return metrics
 
 

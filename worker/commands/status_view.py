@@ -13,6 +13,7 @@ from rich.text import Text
 from worker.commands import formats, shown
 from worker.commands.formats import cells, count, lasting, moment, money, signed
 from worker.events import Origin
+from worker.marts.refresh import RunState
 from worker.metrics import SourceState
 from worker.serve.status import Status
 
@@ -89,6 +90,7 @@ class StatusView:
             "speed": self._speed(options),
             "commits": self._commits(),
             "file": self._file(),
+            "marts": self._marts(),
             "days": self._days(),
             "tidemark": self._fixed() if self._height is None else "",
         }
@@ -141,6 +143,15 @@ class StatusView:
         days = self._status.days
         counts = f"{count(days.open)} open, {count(days.closed)} closed, {count(days.sealed)} sealed"
         return f"{counts}; {days.first} to {days.last}" if days.first else "none yet"
+
+    def _marts(self) -> str:
+        marts = self._status.marts
+        as_of = max((each.as_of for each in marts if each.as_of), default=None)
+        if as_of is None:
+            return ""
+        behind = [each.mart for each in marts if each.as_of != as_of]
+        failed = [f"{each.mart} failed: {shown(each.message)}" for each in marts if each.state == RunState.FAILED]
+        return "; ".join([f"{len(marts) - len(behind)} of {len(marts)} as of {as_of}", *failed])
 
     def _fixed(self) -> str:
         status = self._status

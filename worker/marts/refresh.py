@@ -33,6 +33,7 @@ class RunState(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
+    WAITS = "waits"  # for what it reads; nothing was done, and it is not in mart_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class MartState:
 
 @dataclass(frozen=True, slots=True)
 class MartRun:
-    """What a refresh did (see mart_run). reason: why all was computed, empty where only what is dirty was."""
+    """What a refresh did (see mart_run). reason: why all was computed, of a mart of which else only what is dirty is."""
 
     mart: str
     state: RunState
@@ -198,7 +199,7 @@ class _Refresh:
         mart, connection = self._mart, self._connection
         self._check_inputs()
         reason = self._reason_for_all()
-        since = None if reason else self._since()
+        since = None if reason or mart.unit.key is None else self._since()
         variables = {"as_of": self.as_of, "reporting_currency": self.parameters["reporting_currency"]}
         if mart.unit is not Unit.VIEW:
             if mart.unit is Unit.APPEND:
@@ -240,10 +241,10 @@ class _Refresh:
                 raise NotReady(f"mart {self._mart.name} waits for {other.name}, which {stands}", f"tidemark marts refresh {other.name}")
 
     def _reason_for_all(self) -> str:
-        """Why the rows can't be built on those that are there; empty where they can."""
+        """Why the rows of a unit can't be built on those that are there; empty where they can, or where all are computed anyway."""
         state, mart = self._states.get(self._mart.name), self._mart
         if mart.unit.key is None:
-            return str(mart.unit)
+            return ""
         if state is None or not self._exists():
             return "first"
         if self._request.is_full:

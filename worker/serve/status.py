@@ -94,6 +94,19 @@ class JobStatus(_Snapshot):
     message: str
 
 
+class MartStatus(_Snapshot):
+    """A mart: the day that its rows show, and what became of its last refresh, which took `seconds`: done or failed, and why."""
+
+    mart: str
+    as_of: date | None
+    is_provisional: bool
+    refreshed_at: Moment | None
+    rows: int | None
+    state: str
+    seconds: float
+    message: str
+
+
 class DaysStatus(_Snapshot):
     """Days by state, the first and the last day."""
 
@@ -141,6 +154,7 @@ class Status(_Snapshot):
     rejected: tuple[RejectedStatus, ...] = ()
     remerges: tuple[RemergeStatus, ...] = ()
     jobs: tuple[JobStatus, ...] = ()
+    marts: tuple[MartStatus, ...] = ()
     rates: Rates | None = None
     file: FileStatus | None = None
     versions: dict[str, str] = _versions()
@@ -217,6 +231,7 @@ def status_of_file(connection: duckdb.DuckDBPyConnection, path: Path) -> Status:
         rejected=tuple(RejectedStatus(**row) for row in rows("rejected")),
         remerges=tuple(RemergeStatus(**row) for row in rows("remerges")),
         jobs=tuple(JobStatus(**row) for row in rows("jobs")),
+        marts=tuple(MartStatus(**row) for row in rows("marts")),
         file=FileStatus.of(path),
     )
 

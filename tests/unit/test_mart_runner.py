@@ -1,0 +1,176 @@
+"""Which marts are due, and what becomes of the others when one fails."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.marts import mart
+from tests.support.worker import Worker, order, touch
+from worker.config import Marts
+from worker.errors import ConfigError, Unavailable
+from worker.marts.definition import Mart
+from worker.marts.due import Failures, Patience, due
+from worker.marts.functions import FUNCTIONS
+from worker.marts.refresh import MartRun, MartState, Refresher, Request, RunState
+from worker.marts.runner import MartRunner
+
+NOON = datetime(2026, 3, 8, 12, tzinfo=UTC).replace(tzinfo=None)  # as the file has it
+CLOSED_BEFORE = date(2026, 3, 7)
+PATIENCE = Patience(3, timedelta(minutes=5))
+
+
+def simple(name: str, *, reads: str = "counted_order", front: str = "", select: str = "") -> Mart:
+    columns = select or f"select distinct customer_id from {reads}"
+    return mart(name, front, columns, grain="customer_id", reads=reads)
+
+
+FIRST, SECOND, HOURLY = simple("first"), simple("second", reads="first"), simple("hourly", front='schedule = "1h"')
+VERSIONS = {"first": "1", "second": "1", "hourly": "1"}
+
+
+def state(name: str, *, closed_before: date = CLOSED_BEFORE, version: str = "1", refreshed_at: datetime = NOON) -> MartState:
+    as_of = closed_before - timedelta(days=1)
+    return MartState(name, version, as_of, False, NOON, 0, closed_before, None, refreshed_at, 1)
+
+
+def names(*states: MartState, failures: Mapping[str, Failures] | None = None, now: datetime = NOON) -> list[str]:
+    known = {state.mart: state for state in states}
+    return [found.name for found in due([FIRST, SECOND, HOURLY], VERSIONS, known, failures or {}, CLOSED_BEFORE, now, PATIENCE)]
+
+
+def test_a_mart_that_was_never_refreshed_is_due() -> None:
+    assert names() == ["first", "second", "hourly"]
+
+
+def test_nothing_is_due_until_a_day_closes() -> None:
+    assert names(state("first"), state("second"), state("hourly")) == []
+    yesterday = CLOSED_BEFORE - timedelta(days=1)
+    assert names(*(state(name, closed_before=yesterday) for name in VERSIONS)) == ["first", "second", "hourly"]
+
+
+def test_a_mart_of_another_definition_is_due() -> None:
+    assert names(state("first"), state("second", version="0"), state("hourly")) == ["second"]
+
+
+def test_an_interval_is_counted_from_the_last_refresh() -> None:
+    states = state("first"), state("second"), state("hourly")
+    assert names(*states, now=NOON + timedelta(minutes=59)) == []
+    assert names(*states, now=NOON + timedelta(hours=1)) == ["hourly"]
+
+
+def test_a_failed_mart_is_tried_three_times_more_five_minutes_apart() -> None:
+    states = state("second"), state("hourly")
+    failed = Failures("1", date(2026, 3, 6), 3, NOON)
+    assert names(*states, failures={"first": failed}, now=NOON + timedelta(minutes=4)) == []
+    assert names(*states, failures={"first": failed}, now=NOON + timedelta(minutes=5)) == ["first"]
+    given_up = Failures("1", date(2026, 3, 6), 4, NOON)
+    assert names(*states, failures={"first": given_up}, now=NOON + timedelta(minutes=30)) == []
+    of_another_day = Failures("1", date(2026, 3, 5), 4, NOON)
+    assert names(*states, failures={"first": of_another_day}, now=NOON) == ["first"]
+
+
+def test_what_reads_a_mart_that_failed_waits() -> None:
+    failed = Failures("1", date(2026, 3, 6), 1, NOON)
+    assert names(state("hourly"), failures={"first": failed}) == []
+
+
+# The runner
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Worker]:
+    worker = Worker(tmp_path)
+    worker.feed(order("o1", "2026-03-05"), touch("c1", "2026-03-05"), close="2026-03-06")
+    yield worker
+    worker.close()
+
+
+def runner(worker: Worker, *marts: Mart, **settings: Any) -> MartRunner:
+    refresher = Refresher({each.name: each for each in marts}, {}, "USD")
+    return MartRunner(worker.store.cursor, refresher, Marts(**settings), lambda: worker.now)
+
+
+def outcomes(runs: list[MartRun]) -> list[tuple[str, str]]:
+    return [(run.mart, run.state.value) for run in runs]
+
+
+def test_a_mart_that_fails_stops_nobody_else(worker: Worker) -> None:
+    broken = simple("broken", select="select cast('x' as integer) as customer_id from counted_order")
+    marts = runner(worker, broken, simple("above", reads="broken"), FIRST)
+    assert outcomes(marts.refresh_due()) == [("broken", "failed"), ("above", "waits"), ("first", "done")]
+    assert outcomes(marts.refresh_due()) == []
+    worker.now += timedelta(minutes=6)
+    assert outcomes(marts.refresh_due()) == [("broken", "failed"), ("above", "waits")]
+    assert worker.query("select mart, state, message like 'ConversionException: %' from mart_run order by id") == [
+        ("broken", "failed", True),
+        ("first", "done", False),
+        ("broken", "failed", True),
+    ]
+
+
+def test_a_plan_takes_in_what_is_not_up_to_date(worker: Worker) -> None:
+    marts = runner(worker, FIRST, SECOND, HOURLY)
+    assert marts.plan(["second"], None).names == ("first", "second")
+    marts.refresh_due()
+    assert marts.plan(["second"], None).names == ("second",)
+    assert marts.plan(["second"], date(2026, 3, 5)).names == ("first", "second")
+    assert marts.plan([], None).names == ("first", "hourly", "second")
+    with pytest.raises(ConfigError, match="no mart secnd"):
+        marts.plan(["secnd"], None)
+
+
+def test_a_refresh_beyond_its_timeout_is_ended(worker: Worker) -> None:
+    endless = simple(
+        "endless", select="select cast(max(a.i * b.i) as varchar) as customer_id from range(1000000) as a(i), range(1000000) as b(i)"
+    )
+    run = runner(worker, endless, timeout="300ms").refresh("endless", Request())
+    assert run.state is RunState.FAILED
+    assert run.message.endswith("marts.timeout")
+
+
+def test_a_worker_that_stops_ends_the_refresh(worker: Worker) -> None:
+    endless = simple(
+        "endless", select="select cast(max(a.i * b.i) as varchar) as customer_id from range(1000000) as a(i), range(1000000) as b(i)"
+    )
+    marts = runner(worker, endless)
+    ended: list[str] = []
+
+    def refresh() -> None:
+        try:
+            marts.refresh("endless", Request())
+        except Unavailable as error:
+            ended.append(error.message)
+
+    thread = threading.Thread(target=refresh)
+    thread.start()
+    marts.stop()
+    thread.join()
+    assert ended == ["the worker stops"]
+    assert worker.query("select count(*) from mart_run") == [(0,)]
+
+
+def test_entries_that_every_mart_has_seen_are_forgotten(worker: Worker) -> None:
+    marts = runner(worker, simple("by_customer", front='unit = "customer"'), FIRST)
+    marts.refresh_due()
+    worker.feed(order("o1", "2026-03-05", updated="2026-03-09", customer_id="c2"), close="2026-03-08")
+    assert worker.query("select count(*) from mart_dirty") == [(1,)]
+    marts.refresh_due()
+    assert (worker.rows("by_customer"), worker.query("select count(*) from mart_dirty")) == ([("c2",)], [(0,)])
+
+
+def test_a_function_makes_the_rows(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FUNCTIONS, "first_row", lambda rows, refresh: rows.slice(0, 1) if refresh.as_of.year == 2026 else rows)
+    worker.feed(order("o2", "2026-03-05", customer_id="c2"))
+    made = simple("made", front='function = "first_row"', select="select customer_id from counted_order order by customer_id")
+    runner(worker, made).refresh("made", Request())
+    assert worker.rows("made") == [("c1",)]
+
+
+def test_the_clock_of_a_run_is_told(worker: Worker) -> None:
+    worker.now = datetime(2026, 3, 9, 1, 2, 3, tzinfo=UTC)
+    runner(worker, FIRST).refresh_due()
+    assert worker.query("select started_at from mart_run") == [("2026-03-09 01:02:03",)]

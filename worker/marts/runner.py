@@ -1,0 +1,221 @@
+"""Marts refreshed beside the live stream, in a thread and on connections of their own; one at a time, whoever asks."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import duckdb
+import structlog
+
+from worker.config import Marts, Settings
+from worker.errors import TidemarkError, Unavailable
+from worker.marts.collection import all_marts, mart_named
+from worker.marts.definition import Mart, ordered, with_inputs
+from worker.marts.due import Failures, Patience, due
+from worker.marts.refresh import MartRun, NotReady, Refresher, Request, RunState, Trigger, add_run, progress_of, states
+from worker.store.sql import run
+
+log = structlog.get_logger()
+
+_LOOK_SECONDS = 1.0  # between two looks at whether anything is due
+_INTERRUPT_SECONDS = 0.2  # a query that begins after an interrupt does not feel it: it comes again
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Marts to be refreshed, in order, as of one day."""
+
+    names: tuple[str, ...]
+    as_of: date
+
+
+class MartRunner:
+    """Refreshes marts of one file. `cursor` makes a connection to it; `told` hears of every refresh, done or failed."""
+
+    def __init__(
+        self,
+        cursor: Callable[[], duckdb.DuckDBPyConnection],
+        refresher: Refresher,
+        settings: Marts,
+        now: Callable[[], datetime],
+        told: Callable[[MartRun], None] = lambda _: None,
+    ) -> None:
+        self._cursor = cursor
+        self._refresher = refresher
+        self._settings = settings
+        self._now = now
+        self._told = told
+        self._turn = threading.Lock()
+        self._stopped = threading.Event()
+        self._order = ordered(refresher.marts.values())
+        self._versions = {mart.name: refresher.version(mart) for mart in self._order}
+
+    def plan(self, names: Sequence[str], as_of: date | None) -> Plan:
+        """These marts (all, if none is named) after those of their inputs that are not up to date. Raises NotReady, ConfigError."""
+        with closing(self._cursor()) as connection:
+            progress, known = progress_of(connection), states(connection)
+        day = as_of or progress.closed_before - timedelta(days=1)
+        wanted = with_inputs(names or self._versions, self._refresher.marts)
+        stale = {name for name in wanted if name not in known or (known[name].as_of, known[name].version) != (day, self._versions[name])}
+        return Plan(tuple(mart.name for mart in self._order if mart.name in stale | set(names or wanted)), day)
+
+    def refresh(self, name: str, request: Request) -> MartRun:
+        """Refresh one mart. What goes wrong is in the run's message, and the mart's rows are as they were.
+
+        Raises ConfigError where there is no such mart, Unavailable when the worker stops.
+        """
+        return self._refreshed(mart_named(name, self._refresher.marts), request)
+
+    def refresh_due(self) -> list[MartRun]:
+        """Refresh what is due, in order."""
+        runs = [self._refreshed(mart, Request(Trigger.SCHEDULE)) for mart in self._due()]
+        if runs:
+            with closing(self._cursor()) as connection:
+                run(connection, "refresh/forget_dirty", {"names": list(self._versions)})
+        return runs
+
+    def stop(self) -> None:
+        """Begin nothing more, end what goes on and wait for its end. From any thread."""
+        self._stopped.set()
+        with self._turn:
+            pass
+
+    def _due(self) -> list[Mart]:
+        with closing(self._cursor()) as connection:
+            try:
+                progress = progress_of(connection)
+            except NotReady:
+                return []
+            known = states(connection)
+            failures = {name: Failures(*rest) for name, *rest in run(connection, "refresh/failures", {}).fetchall()}
+        patience = Patience(self._settings.retries, self._settings.retry_pause)
+        now = self._now().astimezone(UTC).replace(tzinfo=None)
+        return due(self._order, self._versions, known, failures, progress.closed_before, now, patience)
+
+    def _refreshed(self, mart: Mart, request: Request) -> MartRun:
+        with self._turn:
+            started_at, began = self._now(), time.perf_counter()
+            try:
+                with closing(self._cursor()) as connection, self._limited(connection):
+                    outcome = self._refresher.refresh(connection, mart, request, started_at)
+            except NotReady as error:
+                log.info("mart_waits", mart=mart.name, message=error.message)
+                return MartRun(mart.name, RunState.WAITS, request.as_of, message=error.message)
+            # Whatever goes wrong in a mart must stop neither the worker nor another mart; its rows are as they were.
+            except Exception as error:
+                if self._stopped.is_set():
+                    raise Unavailable("the worker stops", "Ask again once it runs.") from error
+                outcome = self._failed(mart, request, started_at, time.perf_counter() - began, error)
+        self._told(outcome)
+        _tell(outcome)
+        return outcome
+
+    def _failed(self, mart: Mart, request: Request, started_at: datetime, seconds: float, error: Exception) -> MartRun:
+        is_late = seconds >= self._settings.timeout.total_seconds()
+        message = f"ended after {seconds:.0f} s, marts.timeout" if is_late else _message(error)
+        with closing(self._cursor()) as connection:
+            as_of = request.as_of or progress_of(connection).closed_before - timedelta(days=1)
+            outcome = MartRun(mart.name, RunState.FAILED, as_of, seconds=seconds, message=message, version=self._versions[mart.name])
+            add_run(connection, outcome, request.trigger, started_at)
+        return outcome
+
+    @contextmanager
+    def _limited(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """What runs on the connection is interrupted when its time is over, or the worker stops."""
+        ended = threading.Event()
+        deadline = time.monotonic() + self._settings.timeout.total_seconds()
+
+        def watch() -> None:
+            while not ended.wait(_INTERRUPT_SECONDS):
+                if self._stopped.is_set() or time.monotonic() >= deadline:
+                    connection.interrupt()
+
+        watcher = threading.Thread(target=watch, name="mart watch", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+
+
+def runner_of(
+    settings: Settings,
+    cursor: Callable[[], duckdb.DuckDBPyConnection],
+    now: Callable[[], datetime],
+    told: Callable[[MartRun], None] = lambda _: None,
+) -> MartRunner:
+    """A runner of all marts that the settings know. Raises ConfigError where one of them is not right."""
+    refresher = Refresher(all_marts(settings.marts), settings.marts.parameters(), settings.reporting_currency)
+    return MartRunner(cursor, refresher, settings.marts, now, told)
+
+
+class MartThread(threading.Thread):
+    """Refreshes what is due, until closed; waits while `is_behind`: reading the stream comes first."""
+
+    def __init__(self, runner: MartRunner, is_behind: Callable[[], bool]) -> None:
+        super().__init__(name="marts", daemon=True)
+        self._runner = runner
+        self._is_behind = is_behind
+        self._closed = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self._closed.wait(_LOOK_SECONDS):
+            if not self._is_behind():
+                try:
+                    self._runner.refresh_due()
+                except Unavailable:
+                    return  # the worker stops
+                # The file can't be read, say: the main loop will notice, and marts must not be what ends the worker.
+                except Exception:
+                    log.exception("marts_failed")
+
+    def close(self) -> None:
+        """End the refresh that goes on, and wait for its end."""
+        self._closed.set()
+        self._runner.stop()
+        self.join()
+
+
+def mart_operations(runner: MartRunner) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
+    """For the admin socket. `marts_plan` (names, as_of): the marts to refresh in order, and their as_of; `mart_refresh` (name, as_of,
+    is_full, is_refit): its run.
+    """
+
+    def plan(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        planned = runner.plan(arguments["names"], _day(arguments["as_of"]))
+        return {"names": list(planned.names), "as_of": planned.as_of.isoformat()}
+
+    def refresh(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        request = Request(as_of=_day(arguments["as_of"]), is_full=bool(arguments["is_full"]), is_refit=bool(arguments["is_refit"]))
+        outcome = runner.refresh(str(arguments["name"]), request)
+        return asdict(outcome) | {"as_of": outcome.as_of and outcome.as_of.isoformat()}
+
+    return {"marts_plan": plan, "mart_refresh": refresh}
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
+
+
+def _message(error: Exception) -> str:
+    return error.message if isinstance(error, TidemarkError) else f"{type(error).__name__}: {error}"
+
+
+def _tell(outcome: MartRun) -> None:
+    if outcome.state is RunState.FAILED:
+        log.error("mart_failed", mart=outcome.mart, as_of=outcome.as_of, seconds=round(outcome.seconds, 3), message=outcome.message)
+    else:
+        log.info(
+            "mart_refreshed",
+            mart=outcome.mart,
+            as_of=outcome.as_of,
+            seconds=round(outcome.seconds, 3),
+            rows_written=outcome.rows_written,
+            reason=outcome.reason,
+        )
