@@ -3,6 +3,7 @@
 Names of settings are unique over all families: under its name each is bound to the SELECTs of sql/marts/ ($touch_window_hours).
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,7 +58,8 @@ class Cohorts(Section):
     """cohort_retention, cohort_summary."""
 
     touch_cohorts: Names = Field(
-        (), description="kinds of cohort (first_order, sign_up, first_touch, user) that identified touchpoints keep active; the others: orders only"
+        (),
+        description="kinds of cohort (first_order, sign_up, first_touch, user) that identified touchpoints keep active, not orders alone",
     )
 
 
@@ -83,6 +85,17 @@ class Marts(Section):
     products: Products = Products()
     sales: Sales = Sales()
     traffic: Traffic = Traffic()
+
+    def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Values for some of the families' settings, as SQL has them bound. Raises ValueError where one is none, or has no such value."""
+        changed = {}
+        for field, family in self:
+            if isinstance(family, Section) and (own := {name: given[name] for name in given if name in type(family).model_fields}):
+                changed[field] = type(family).model_validate({**family.model_dump(), **own})
+        parameters = self.model_copy(update=changed).parameters()
+        if unknown := given.keys() - parameters.keys():
+            raise ValueError(f"there is no setting {', '.join(sorted(unknown))} of marts")
+        return {name: parameters[name] for name in given}
 
     def parameters(self) -> dict[str, Any]:
         """The settings of all families by name, as SQL has them bound."""

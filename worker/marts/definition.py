@@ -18,7 +18,7 @@ import heapq
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from functools import cache
@@ -33,8 +33,8 @@ from worker.errors import ConfigError
 from worker.resources import sql_dir
 
 BOUND_ALWAYS = frozenset({"as_of", "as_of_end", "reporting_currency", "reporting_time_zone", "sealed_before"})
-_FILE = re.compile(r"(?P<header>(?:--[^\n]*\n)+)\s*/\*(?P<front>.*?)\*/(?P<select>.*)", re.DOTALL)
-_PURPOSE = re.compile(r"-- (?P<name>[a-z][a-z0-9_]*): (?P<text>\S[^\n]*)")
+SECTIONS = re.compile(r"(?P<header>(?:--[^\n]*\n)+)\s*/\*(?P<front>.*?)\*/(?P<select>.*)", re.DOTALL)
+PURPOSE = re.compile(r"-- (?P<name>[a-z][a-z0-9_]*): (?P<text>\S[^\n]*)")
 _KEYS = re.compile(r"(grain|reads|parameters):\s*(.*?)\s*(?=\b(?:grain|reads|parameters):|\n|$)")
 
 
@@ -46,12 +46,21 @@ class Unit(StrEnum):
     DAY = "day"
     MONTH = "month"
     APPEND = "append"  # what is written once is never replaced
+    MERGE = "merge"  # all rows are computed; of a key the row of the newer version stands, and what vanished is marked as deleted
     VIEW = "view"
 
     @property
     def key(self) -> str | None:
         """The column that says which rows are replaced, where not all are."""
         return {Unit.CUSTOMER: "customer_id", Unit.DAY: "day", Unit.MONTH: "month"}.get(self)
+
+
+class OnSchemaChange(StrEnum):
+    """What becomes of a mart's table when its rows have other columns than before."""
+
+    REPLACE = "replace"  # it has the new columns
+    FAIL = "fail"  # it stays as it is, and the refresh fails
+    APPEND = "append"  # it has both: new columns come, those that are gone are null
 
 
 class _Declared(BaseModel):
@@ -92,6 +101,8 @@ class FrontMatter(_Declared):
     function: str | None = None
     internal: bool = False
     kept_by: str | None = None
+    version: str | None = None
+    on_schema_change: OnSchemaChange | None = None
     formula: str = ""
     limits: tuple[str, ...] = ()
     audits: tuple[MartAudit, ...] = ()
@@ -101,7 +112,8 @@ class FrontMatter(_Declared):
 @dataclass(frozen=True, slots=True)
 class Mart:
     """One mart. `parameters`: the settings that it is bound to; `text`: its whole file; `helpers`: further SELECTs of its function,
-    by name; `every`: None, when a day closes.
+    by name; `every`: None, when a day closes. Of another mart with other settings: `given` are these, by name, and `aliases` the names
+    by which the SELECT knows the tables that it reads.
     """
 
     name: str
@@ -114,6 +126,8 @@ class Mart:
     text: str
     every: timedelta | None
     helpers: Mapping[str, str]
+    given: Mapping[str, Any] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unit(self) -> Unit:
@@ -123,21 +137,33 @@ class Mart:
     def columns(self) -> tuple[str, ...]:
         return tuple(self.front.columns)
 
+    @property
+    def on_schema_change(self) -> OnSchemaChange:
+        return self.front.on_schema_change or (OnSchemaChange.FAIL if self.unit is Unit.MERGE else OnSchemaChange.REPLACE)
+
+    @property
+    def view_select(self) -> str:
+        """The SELECT of a view, which reads its inputs by the names of their tables."""
+        if not self.aliases:
+            return self.select
+        renamed = ", ".join(f'"{name}" as (select * from "{table}")' for table, name in self.aliases.items())
+        return f"with {renamed} select * from ({self.select})"
+
 
 def parse(name: str, text: str, helpers: Mapping[str, str] | None = None) -> Mart:
     """The mart of a file named `name`.sql. Raises ConfigError, which says what is wrong in it."""
-    parts = _FILE.fullmatch(text)
+    parts = SECTIONS.fullmatch(text)
     if parts is None:
-        raise _fault(name, "it is not a header of comment lines, front matter between /* and */, and a SELECT")
-    purpose = _PURPOSE.match(parts["header"])
+        raise fault(name, "it is not a header of comment lines, front matter between /* and */, and a SELECT")
+    purpose = PURPOSE.match(parts["header"])
     if purpose is None or purpose["name"] != name:
-        raise _fault(name, f"it does not begin with `-- {name}: what for`")
+        raise fault(name, f"it does not begin with `-- {name}: what for`")
     header = dict(_KEYS.findall(parts["header"]))
     try:
         front = FrontMatter.model_validate(tomllib.loads(parts["front"]))
         every = None if front.schedule == "day" else parse_duration(front.schedule)
     except (tomllib.TOMLDecodeError, ValidationError, ValueError) as error:
-        raise _fault(name, str(error)) from None
+        raise fault(name, str(error)) from None
     about = [line.removeprefix("--").strip() for line in parts["header"].splitlines()[1:] if not _KEYS.search(line)]
     mart = Mart(
         name,
@@ -163,23 +189,26 @@ def _check(mart: Mart) -> None:
     """Raises ConfigError for what can be told without the tables."""
     missing = [column for column in mart.key if column not in mart.columns]
     if not mart.key or missing:
-        raise _fault(mart.name, f"its grain names {', '.join(missing) or 'no column'}, which [columns] does not have")
+        raise fault(mart.name, f"its grain names {', '.join(missing) or 'no column'}, which [columns] does not have")
     for column in (mart.unit.key, mart.front.kept_by):
         if column is not None and column not in mart.columns:
-            raise _fault(mart.name, f"unit and kept_by need the column {column}, which [columns] does not have")
+            raise fault(mart.name, f"unit and kept_by need the column {column}, which [columns] does not have")
     if mart.unit is Unit.APPEND and not all(column.type for column in mart.front.columns.values()):
-        raise _fault(mart.name, "it is appended to, so each column needs a type")
+        raise fault(mart.name, "it is appended to, so each column needs a type")
+    if mart.unit is Unit.MERGE and (mart.front.version not in mart.columns or mart.front.on_schema_change is OnSchemaChange.REPLACE):
+        raise fault(mart.name, "it is merged: it needs a column that is its `version`, and its table can't be replaced")
     if mart.unit is Unit.VIEW and (mart.front.function or mart.parameters):
-        raise _fault(mart.name, "a view takes no function and no parameters")
+        raise fault(mart.name, "a view takes no function and no parameters")
     try:
         (statement,) = duckdb.extract_statements(mart.select)
     except (duckdb.Error, ValueError) as error:
-        raise _fault(mart.name, f"what follows its front matter is not one statement: {error}") from None
+        raise fault(mart.name, f"what follows its front matter is not one statement: {error}") from None
     if unnamed := set(statement.named_parameters) - BOUND_ALWAYS - set(mart.parameters):
-        raise _fault(mart.name, f"its header does not name the parameters {', '.join(sorted(unnamed))}")
+        raise fault(mart.name, f"its header does not name the parameters {', '.join(sorted(unnamed))}")
 
 
-def _fault(name: str, text: str) -> ConfigError:
+def fault(name: str, text: str) -> ConfigError:
+    """What is wrong in the file of a mart."""
     return ConfigError(f"mart {name}: {text}", f"Mend {name}.sql; docs/marts.md says what a mart's file is.")
 
 
@@ -191,11 +220,13 @@ def built_in() -> Mapping[str, Mart]:
 
 def load(directory: Path) -> Mapping[str, Mart]:
     """The marts of a directory's files, by name. Raises ConfigError."""
-    marts = {}
-    for path in sorted(directory.glob("*.sql")):
-        helpers = {helper.stem: helper.read_text(encoding="utf-8") for helper in sorted((directory / path.stem).glob("*.sql"))}
-        marts[path.stem] = parse(path.stem, path.read_text(encoding="utf-8"), helpers)
-    return marts
+    return {path.stem: load_file(path) for path in sorted(directory.glob("*.sql"))}
+
+
+def load_file(path: Path) -> Mart:
+    """The mart of a file, with the SELECTs in the directory of its name. Raises ConfigError."""
+    helpers = {helper.stem: helper.read_text(encoding="utf-8") for helper in sorted(path.with_suffix("").glob("*.sql"))}
+    return parse(path.stem, path.read_text(encoding="utf-8"), helpers)
 
 
 def ordered(marts: Iterable[Mart]) -> list[Mart]:

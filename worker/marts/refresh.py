@@ -18,6 +18,7 @@ from worker.errors import ConfigError, Unavailable
 from worker.marts.definition import BOUND_ALWAYS, Mart, Unit, inputs
 from worker.marts.functions import FUNCTIONS
 from worker.marts.scope import Since, dirty_rows, narrow
+from worker.marts.target import Source, Target
 from worker.store.sql import run
 
 
@@ -140,6 +141,8 @@ class Refresher:
         return always | {name: self._setting(mart, name) for name in mart.parameters}
 
     def _setting(self, mart: Mart, name: str) -> Any:
+        if name in mart.given:
+            return mart.given[name]
         if name not in self._settings:
             raise ConfigError(f"mart {mart.name}: there is no setting {name}", "Its header names settings of [marts.<family>], or as_of.")
         return self._settings[name]
@@ -187,7 +190,7 @@ class _Refresh:
         self._now = now
         self._progress = progress_of(connection)
         self._states = states(connection)
-        self._table = f'"{connection.execute("select current_database()").fetchall()[0][0]}".main."{mart.name}"'
+        self._target = Target(connection, mart)
         self.as_of = request.as_of or self._progress.closed_before - timedelta(days=1)
         self.refit = request.is_refit
         self.parameters: Mapping[str, Any] = refresher.parameters(mart, self.as_of, self._progress)
@@ -198,31 +201,35 @@ class _Refresh:
     def run(self, began: float) -> MartRun:
         mart, connection = self._mart, self._connection
         self._check_inputs()
+        if mart.name not in self._states and self._target.columns():
+            raise ConfigError(f"mart {mart.name}: there is a table of that name, which no mart has made", "Give the mart another name.")
+        self._target.make_way(is_view=mart.unit is Unit.VIEW)
         reason = self._reason_for_all()
-        since = None if reason or mart.unit.key is None else self._since()
-        variables = {"as_of": self.as_of, "reporting_currency": self.parameters["reporting_currency"]}
-        if mart.unit is not Unit.VIEW:
+        if mart.unit is Unit.VIEW:
+            self._target.define_view(mart.view_select)
+            self._target.check(Source(f"select * from {self._target.name}", {}))
+            read = removed = written = rows = None
+        else:
             if mart.unit is Unit.APPEND:
-                self._create_declared()
+                self._target.create_declared()
+            since = None if reason or mart.unit.key is None else self._since()
+            variables = {"as_of": self.as_of, "reporting_currency": self.parameters["reporting_currency"]}
             narrow(connection, mart, self._refresher.marts, variables, since)
-        read = None if mart.unit is Unit.VIEW else self._count_read()
-        removed, written = self._write(since)
-        rows = None if mart.unit is Unit.VIEW else self._count(self._table)
-        share = written / rows if rows and written is not None else None
-        seconds = time.perf_counter() - began
+            read = self._count_read()
+            removed, written = self._write(since, is_full=bool(reason))
+            rows = self._target.count()
         outcome = MartRun(
             mart.name,
             RunState.DONE,
             self.as_of,
             self._is_provisional,
             reason,
-            seconds,
+            time.perf_counter() - began,
             read,
             written,
             removed,
-            share,
-            "",
-            self._refresher.version(mart),
+            written / rows if rows and written is not None else None,
+            version=self._refresher.version(mart),
         )
         add_run(connection, outcome, self._request.trigger, self._now)
         self._set_state(rows)
@@ -241,11 +248,11 @@ class _Refresh:
                 raise NotReady(f"mart {self._mart.name} waits for {other.name}, which {stands}", f"tidemark marts refresh {other.name}")
 
     def _reason_for_all(self) -> str:
-        """Why the rows of a unit can't be built on those that are there; empty where they can, or where all are computed anyway."""
+        """Why rows can't be built on those that are there; empty where they can, or where all are computed anyway."""
         state, mart = self._states.get(self._mart.name), self._mart
-        if mart.unit.key is None:
+        if mart.unit in {Unit.WHOLE, Unit.APPEND, Unit.VIEW}:
             return ""
-        if state is None or not self._exists():
+        if state is None or not self._target.columns():
             return "first"
         if self._request.is_full:
             return "asked"
@@ -263,73 +270,43 @@ class _Refresh:
         state = self._states[self._mart.name]
         return Since(state.as_of, state.read_at, state.dirty_id)
 
-    def _exists(self) -> bool:
-        return bool(
-            self._connection.execute(
-                "select count(*) > 0 from duckdb_tables() where database_name = current_database() and schema_name = 'main' "
-                "and table_name = $name",
-                {"name": self._mart.name},
-            ).fetchall()[0][0]
-        )
-
-    def _create_declared(self) -> None:
-        columns = ", ".join(f'"{name}" {column.type}' for name, column in self._mart.front.columns.items())
-        self._connection.execute(f"create table if not exists {self._table} ({columns})")
-
     def _count_read(self) -> int:
         """The rows of its inputs, as they are narrowed."""
-        return sum(self._count(f'"{name}"') for name in self._mart.reads if name != self._mart.name)
+        mart = self._mart
+        names = [mart.aliases.get(table, table) for table in mart.reads if table != mart.name]
+        return sum(int(self._connection.execute(f'select count(*) from "{name}"').fetchall()[0][0]) for name in names)
 
-    def _count(self, table: str) -> int:
-        return int(self._connection.execute(f"select count(*) from {table}").fetchall()[0][0])
-
-    def _write(self, since: Since | None) -> tuple[int | None, int | None]:
+    def _write(self, since: Since | None, *, is_full: bool) -> tuple[int, int]:
         """Compute the rows and put them in their place. Returns how many were removed, and written."""
-        mart, table = self._mart, self._table
-        if mart.unit is Unit.VIEW:
-            self._connection.execute(f"create or replace view {table} as {mart.select}")
-            self._check_columns(f"select * from {table}", {})
-            return None, None
-        source, parameters = self._source()
-        self._check_columns(source, parameters)
+        mart, target = self._mart, self._target
+        source = self._source()
+        target.check(source)
         if mart.unit is Unit.APPEND:
-            return 0, self._execute(f"insert into {table} by name {source}", parameters)
-        open_rows = f"{mart.front.kept_by} >= $sealed_before" if mart.front.kept_by and self._progress.sealed_before else ""
-        if open_rows:
-            parameters["sealed_before"] = self._progress.sealed_before
-        if since is None and not (open_rows and self._exists()):
-            removed = self._count(table) if self._exists() else 0
-            where = f" where {open_rows}" if open_rows else ""
-            return removed, self._execute(f"create or replace table {table} as select * from ({source}){where}", parameters)
-        limits = [limit for limit in (open_rows, dirty_rows(mart.unit) if since is not None else "") if limit]
-        where = f" where {' and '.join(limits)}"
-        sealed = {"sealed_before": parameters["sealed_before"]} if open_rows else {}
-        removed = self._execute(f"delete from {table}{where}", sealed)
-        return removed, self._execute(f"insert into {table} by name select * from ({source}){where}", parameters)
+            return 0, target.append(source)
+        if mart.unit is Unit.MERGE:
+            return target.merge(source, self._now.replace(tzinfo=None), is_full=is_full)
+        limits = [] if since is None else [dirty_rows(mart.unit)]
+        sealed_before = self._progress.sealed_before if mart.front.kept_by else None
+        if sealed_before is not None:
+            limits.append(f"{mart.front.kept_by} >= $sealed_before")
+            if not target.columns():
+                target.replace(Source(f"select * from ({source.select}) limit 0", source.parameters))
+        if limits:
+            return target.replace_some(source, limits, {} if sealed_before is None else {"sealed_before": sealed_before})
+        removed = target.count() if target.columns() else 0
+        return removed, target.replace(source)
 
-    def _source(self) -> tuple[str, dict[str, Any]]:
-        """The SELECT of the mart's rows, and what it is bound to."""
+    def _source(self) -> Source:
+        """The mart's rows: its SELECT, or what its function makes of that."""
         mart = self._mart
         if mart.front.function is None:
-            return mart.select, _bound(mart.select, self.parameters)
+            return Source(mart.select, _bound(mart.select, self.parameters))
         rows = FUNCTIONS[mart.front.function](self._rows(mart.select, self.parameters), self)
         self._connection.register("mart_rows", rows)
-        return "select * from mart_rows", {}
+        return Source("select * from mart_rows", {})
 
     def _rows(self, select: str, parameters: Mapping[str, Any]) -> pa.Table:
         return self._connection.sql(select, params=_bound(select, parameters) or None).to_arrow_table()
-
-    def _check_columns(self, source: str, parameters: Mapping[str, Any]) -> None:
-        found = [name for name, *_ in self._connection.execute(f"describe {source}", dict(parameters) or None).fetchall()]
-        if found != list(self._mart.columns):
-            raise ConfigError(
-                f"mart {self._mart.name}: [columns] has {', '.join(self._mart.columns)}; its rows have {', '.join(found)}",
-                "Make them the same, in the same order.",
-            )
-
-    def _execute(self, sql: str, parameters: Mapping[str, Any]) -> int:
-        """Returns how many rows were written or removed."""
-        return int(self._connection.execute(sql, dict(parameters) or None).fetchall()[0][0])
 
     def _set_state(self, rows: int | None) -> None:
         """What its inputs have not seen yet, it has not seen either."""

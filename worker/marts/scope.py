@@ -58,9 +58,9 @@ def narrow(
     made: set[str] = set()
     for name in mart.reads:
         for table in (_MADE_OF[name][0], name) if name in _MADE_OF else (name,):
-            if table not in made and not (table == mart.name and mart.unit is not Unit.APPEND):
+            if table not in made:
                 body = _MADE_OF[table][1] if table in _MADE_OF else _body(mart, table, tables, f'"{catalog}".main."{table}"', marts, since)
-                connection.execute(f'create or replace temp view "{table}" as {body}')
+                connection.execute(f'create or replace temp view "{mart.aliases.get(table, table)}" as {body}')
                 made.add(table)
 
 

@@ -1,0 +1,153 @@
+"""The table of a mart: made with its first refresh, and how rows get into it, within the caller's transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from worker.errors import ConfigError
+from worker.marts.definition import Mart, OnSchemaChange
+
+_DELETED = {"_is_deleted": "BOOLEAN", "_deleted_at": "TIMESTAMP"}  # what a merged mart has beside its own columns
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A SELECT of rows, with what it is bound to."""
+
+    select: str
+    parameters: Mapping[str, Any]
+
+
+class Target:
+    """The table or view of one mart, on one connection. `name`: with its catalog, for the connection has views of the same names."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, mart: Mart) -> None:
+        self._connection = connection
+        self._mart = mart
+        ((catalog,),) = connection.execute("select current_database()").fetchall()
+        self.name = f'"{catalog}".main."{mart.name}"'
+
+    def columns(self) -> dict[str, str]:
+        """Its columns with their types; none where it is not there."""
+        found = self._connection.execute(
+            "select column_name, data_type from duckdb_columns() where database_name = current_database() and schema_name = 'main' "
+            "and table_name = $name order by column_index",
+            {"name": self._mart.name},
+        )
+        return dict(found.fetchall())
+
+    def count(self) -> int:
+        return int(self._connection.execute(f"select count(*) from {self.name}").fetchall()[0][0])
+
+    def create_declared(self) -> None:
+        """Make an empty table of the declared types, if there is none."""
+        columns = ", ".join(f'"{name}" {column.type}' for name, column in self._mart.front.columns.items())
+        self._connection.execute(f"create table if not exists {self.name} ({columns})")
+
+    def check(self, source: Source) -> None:
+        """Raises ConfigError where the rows have other columns than were declared, or than the mart says that they may have."""
+        found = {
+            name: kind
+            for name, kind, *_ in self._connection.execute(f"describe {source.select}", dict(source.parameters) or None).fetchall()
+        }
+        if list(found) != list(self._mart.columns):
+            raise ConfigError(
+                f"mart {self._mart.name}: [columns] has {', '.join(self._mart.columns)}; its rows have {', '.join(found)}",
+                "Make them the same, in the same order.",
+            )
+        stored = {name: kind for name, kind in self.columns().items() if name not in _DELETED}
+        if self._mart.on_schema_change is OnSchemaChange.REPLACE or not stored:
+            return
+        others = {name for name in stored.keys() & found.keys() if stored[name] != found[name]}
+        if self._mart.on_schema_change is OnSchemaChange.FAIL:
+            others |= stored.keys() ^ found.keys()
+        if others:
+            raise ConfigError(
+                f"mart {self._mart.name}: its table has other columns: {', '.join(sorted(others))}",
+                'Drop the table, or let columns come and go with on_schema_change = "append". A column\'s type stays what it is.',
+            )
+
+    def make_way(self, *, is_view: bool) -> None:
+        """A mart may have been a view, and be a table now, or the other way round."""
+        other = "table" if is_view else "view"
+        ((is_other,),) = self._connection.execute(
+            f"select count(*) > 0 from duckdb_{other}s() where database_name = current_database() and schema_name = 'main' "
+            f"and {other}_name = $name",
+            {"name": self._mart.name},
+        ).fetchall()
+        if is_other:
+            self._connection.execute(f"drop {other} {self.name}")
+
+    def define_view(self, select: str) -> None:
+        self._connection.execute(f"create or replace view {self.name} as {select}")
+
+    def replace(self, source: Source) -> int:
+        """The rows take the place of all that are there. Returns how many they are."""
+        gone = {} if self._mart.on_schema_change is not OnSchemaChange.APPEND else self.columns()
+        nulls = "".join(f', cast(null as {kind}) as "{name}"' for name, kind in gone.items() if name not in self._mart.columns)
+        return self._run(f"create or replace table {self.name} as select *{nulls} from ({source.select})", source.parameters)
+
+    def replace_some(self, source: Source, limits: Sequence[str], parameters: Mapping[str, Any]) -> tuple[int, int]:
+        """Those of the rows that are within the limits take the place of those there. Returns how many were removed, and written."""
+        where = f"where {' and '.join(limits)}"
+        removed = self._run(f"delete from {self.name} {where}", parameters)
+        insert = f"insert into {self.name} by name select * from ({source.select}) {where}"
+        return removed, self._run(insert, {**source.parameters, **parameters})
+
+    def append(self, source: Source) -> int:
+        return self._run(f"insert into {self.name} by name {source.select}", source.parameters)
+
+    def merge(self, source: Source, now: datetime, *, is_full: bool) -> tuple[int, int]:
+        """Of two rows of one key that of the newer version stands; `is_full`: what is not among the rows is marked as deleted.
+
+        Returns how many were marked, and written. Raises ConfigError where a key comes twice, or is null.
+        """
+        self._connection.execute(f"create or replace temp table merge_row as {source.select}", dict(source.parameters) or None)
+        self._check_keys()
+        self._widen()
+        keys = " and ".join(f't."{column}" = r."{column}"' for column in self._mart.key)
+        newer = f'r."{self._mart.front.version}" > t."{self._mart.front.version}"'
+        set_to = ", ".join(f'"{column}" = r."{column}"' for column in self._mart.columns)
+        written = self._run(
+            f"merge into {self.name} as t using (select *, false as _is_deleted from merge_row) as r on {keys} "
+            f"when matched and (t._is_deleted or {newer}) then update set {set_to}, _is_deleted = false, _deleted_at = null "
+            "when not matched then insert by name",
+            {},
+        )
+        if not is_full:
+            return 0, written
+        marked = self._run(
+            f"update {self.name} as t set _is_deleted = true, _deleted_at = $now "
+            f"where not t._is_deleted and not exists (select 1 from merge_row as r where {keys})",
+            {"now": now},
+        )
+        return marked, written
+
+    def _check_keys(self) -> None:
+        columns = ", ".join(f'"{column}"' for column in self._mart.key)
+        is_null = " or ".join(f'"{column}" is null' for column in self._mart.key)
+        ((twice,),) = self._connection.execute(f"select count(*) - count(distinct ({columns})) from merge_row").fetchall()
+        ((null,),) = self._connection.execute(f"select count(*) from merge_row where {is_null}").fetchall()
+        if twice or null:
+            raise ConfigError(
+                f"mart {self._mart.name}: of its rows {twice} repeat the key ({columns}) of another, and {null} have a null in it",
+                "Rows are merged by their key: its grain must name columns that tell them apart.",
+            )
+
+    def _widen(self) -> None:
+        """Make the table, or the columns that have come."""
+        stored = self.columns()
+        if not stored:
+            extra = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in _DELETED.items())
+            self._connection.execute(f"create table {self.name} as select *, {extra} from merge_row limit 0")
+            return
+        for name, kind, *_ in self._connection.execute("describe merge_row").fetchall():
+            if name not in stored:
+                self._connection.execute(f'alter table {self.name} add column "{name}" {kind}')
+
+    def _run(self, sql: str, parameters: Mapping[str, Any]) -> int:
+        """Returns how many rows were written or removed."""
+        return int(self._connection.execute(sql, dict(parameters) or None).fetchall()[0][0])
