@@ -17,6 +17,7 @@ __all__ = ["EXPECTED", "Facts", "Thresholds", "mart_differences"]
 Expected: TypeAlias = Callable[[Facts], list[Row]]
 
 EXPECTED: Mapping[str, Expected] = {
+    "active_day": cohorts.active_day,
     "cohort_retention": cohorts.cohort_retention,
     "cohort_summary": lambda facts: cohorts.cohort_summary(cohorts.cohort_retention(facts)),
     "attribution_touch": attribution.attribution_touch,
@@ -26,6 +27,8 @@ EXPECTED: Mapping[str, Expected] = {
     "customer_value": value.customer_value,
     "customer_segment": segments.customer_segment,
     "customer_overview": overview.customer_overview,
+    "customer_features": overview.customer_features,
+    "product_day": products.product_day,
     "product_performance": products.product_performance,
     "inventory_status": products.inventory_status,
     "finance_month": sales.finance_month,
@@ -34,7 +37,9 @@ EXPECTED: Mapping[str, Expected] = {
     "region_share": sales.region_share,
     "top_customers": sales.top_customers,
     "top_products": sales.top_products,
+    "hourly_sessions": traffic.hourly_sessions,
     "traffic_anomaly": traffic.traffic_anomaly,
     "traffic_season": traffic.traffic_season,
     "funnel": traffic.funnel,
+    "dim_date": traffic.dim_date,
 }

@@ -44,7 +44,7 @@ def cohort_retention(facts: Facts, more: Iterable[tuple[str, str, date]] = ()) -
     """All cells. `more`: users' cohorts of kind "user", as (customer_id, cohort_name, cohort_date)."""
     rows = []
     for (kind, name), dates in _cohorts(facts, more).items():
-        days = _activity(facts, facts.thresholds.activity.get(kind, "order"))
+        days = _activity(facts, "any" if kind in facts.thresholds.touch_cohorts else "orders")
         for period_kind in PERIODS:
             rows += _cells(facts, {"cohort_kind": kind, "cohort_name": name, "period_kind": period_kind}, dates, days)
     return rows
@@ -91,13 +91,23 @@ def _cohorts(facts: Facts, more: Iterable[tuple[str, str, date]]) -> Cohorts:
 Activity = Mapping[str, Mapping[date, tuple[int, int]]]
 
 
+def active_day(facts: Facts) -> list[Row]:
+    """The days of activity by orders, and where some kind of cohort counts touchpoints too, by any activity."""
+    rows = []
+    for row in facts.tables["customer_day"]:
+        orders = row["orders"] + row["orders_other_currency"]
+        of = {"customer_id": row["customer_id"], "day": row["day"], "orders": orders, "net_cents": row["net_cents"]}
+        rows += [{"activity": "orders"} | of] if orders else []
+        rows += [{"activity": "any"} | of] if facts.thresholds.touch_cohorts and (orders or row["touchpoints"]) else []
+    return rows
+
+
 def _activity(facts: Facts, activity: str) -> Activity:
     """By customer: the active days, each with its orders and net_cents."""
     days: dict[str, dict[date, tuple[int, int]]] = defaultdict(dict)
-    for row in facts.tables["customer_day"]:
-        orders = row["orders"] + row["orders_other_currency"]
-        if orders or (activity == "any" and row["touchpoints"]):
-            days[row["customer_id"]][row["day"]] = (orders, row["net_cents"])
+    for row in [*facts.given["active_day"], *active_day(facts)]:
+        if row["activity"] == activity:
+            days[row["customer_id"]][row["day"]] = (row["orders"], row["net_cents"])
     return days
 
 

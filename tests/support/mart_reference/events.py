@@ -22,7 +22,7 @@ class Thresholds:
     direct_channels: tuple[str, ...] = ("direct",)
     half_life_days: int = 7
     two_touch: str = "proportional"
-    activity: Mapping[str, str] = field(default_factory=dict)  # by cohort kind: "order" (default) or "any"
+    touch_cohorts: tuple[str, ...] = ()  # kinds of cohort that touchpoints keep active too
     seasons: Mapping[int, str] = field(default_factory=dict)  # by month
 
 
@@ -30,7 +30,8 @@ class Thresholds:
 class Facts:
     """What the accepted messages say of the days up to `as_of`. Orders are whole versions, each with its items.
 
-    `tables` are the reference's, rows of later days left out; `orders` of any currency and status, sealed days left out.
+    `tables` are the reference's, rows of later days left out; `orders` of any currency and status, sealed days left out. `first_day`: of
+    any event. `given`: what marts read that was written once: the ledger, model fits, snapshots, what was counted before days were sealed.
     """
 
     as_of: date
@@ -38,14 +39,17 @@ class Facts:
     currency: str
     tables: Mapping[str, list[Row]]
     orders: list[Row]
+    first_day: date | None
+    given: Mapping[str, list[Row]]
     thresholds: Thresholds = Thresholds()
 
     @classmethod
-    def of(cls, reference: Reference, as_of: date, thresholds: Thresholds = Thresholds()) -> "Facts":
+    def of(cls, reference: Reference, as_of: date, given: Mapping[str, list[Row]], thresholds: Thresholds = Thresholds()) -> "Facts":
         tables = {name: [row for row in rows if row.get("day", as_of) <= as_of] for name, rows in reference.tables().items()}
         tables["customer_first"] = [first for row in tables["customer_first"] if (first := _firsts_up_to(row, as_of))]
         orders = [row for row in reference.order_rows() if row["day"] <= as_of]
-        return cls(as_of, reference.zone, reference.reporting_currency, tables, orders, thresholds)
+        first_day = min((day for day, _, _ in reference.day_offsets), default=None)
+        return cls(as_of, reference.zone, reference.reporting_currency, tables, orders, first_day, given, thresholds)
 
     @cached_property
     def bought(self) -> list[Row]:

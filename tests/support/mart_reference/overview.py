@@ -2,7 +2,8 @@
 
 Readings: a row for each customer who was active or is in the customer topic. City, state and country come from the customer topic as a
 whole row where it has the customer, else from the latest order. Orders are those in the reporting currency, but any counted order keeps
-a cart from being abandoned. Rates of mail are of what was sent.
+a cart from being abandoned. Rates of mail are of what was sent. A customer's age begins with the
+sign-up, if that is not ahead, or earlier activity.
 """
 
 from collections import defaultdict
@@ -21,16 +22,25 @@ def customers(facts: Facts) -> list[str]:
     return sorted({row["customer_id"] for name in ("customer", "customer_first") for row in facts.tables[name]})
 
 
-def abandoned_carts(facts: Facts) -> list[Row]:
-    """Sessions with a cart_add, no purchase, no order of their customer until 24 h after their end, which has passed."""
+def open_carts(facts: Facts) -> list[Row]:
+    """Sessions with a cart_add, no purchase, no order of their customer until 24 h after their end; is_pending: that is not over."""
     orders = by_column(facts.bought, "customer_id")
+    carts = [row for row in facts.sessions.values() if row["customer_id"] is not None and row["cart_adds"] and not row["purchases"]]
 
-    def is_abandoned(session: Row) -> bool:
+    def is_ordered(session: Row) -> bool:
         until = session["ended_at"] + AFTER_SESSION
-        ordered = [row for row in orders.get(session["customer_id"], []) if session["started_at"] <= row["ordered_at"] <= until]
-        return bool(session["cart_adds"] and not session["purchases"] and not ordered and until <= facts.end)
+        return any(session["started_at"] <= row["ordered_at"] <= until for row in orders.get(session["customer_id"], []))
 
-    return [row for row in facts.sessions.values() if row["customer_id"] is not None and is_abandoned(row)]
+    return [row | {"is_pending": row["ended_at"] + AFTER_SESSION > facts.end} for row in carts if not is_ordered(row)]
+
+
+def customer_features(facts: Facts) -> list[Row]:
+    """The numeric columns."""
+    others = ("name", "is_new", "city", "state", "country", "customer_unique_id", "signed_up_at", "preferred_category", "second_category")
+    return [
+        {name: value for name, value in row.items() if name not in others and not name.endswith("_date")}
+        for row in customer_overview(facts)
+    ]
 
 
 def customer_overview(facts: Facts) -> list[Row]:
@@ -39,16 +49,17 @@ def customer_overview(facts: Facts) -> list[Row]:
     orders, latest = facts.counted_by_customer, by_column(facts.bought, "customer_id")
     days = by_column(facts.tables["customer_day"], "customer_id")
     sessions = by_column([row for row in facts.sessions.values() if row["customer_id"] is not None], "customer_id")
-    abandoned = by_column(abandoned_carts(facts), "customer_id")
+    carts = by_column(open_carts(facts), "customer_id")
     rows = []
     for customer in customers(facts):
         row = {"customer_id": customer} | _who(facts, topic.get(customer), latest.get(customer, []), firsts.get(customer))
         row |= _bought(facts, orders.get(customer, []))
-        row |= _counts(days.get(customer, []), sessions.get(customer, []), abandoned.get(customer, []), orders.get(customer, []))
+        row["pending_cart_count"] = sum(row["is_pending"] for row in carts.get(customer, []))
+        row |= _counts(days.get(customer, []), sessions.get(customer, []), carts.get(customer, []), orders.get(customer, []))
         for window in WINDOWS:
             recent = [
                 [row for row in of.get(customer, []) if row["day"].toordinal() in facts.window(window)]
-                for of in (days, sessions, abandoned, orders)
+                for of in (days, sessions, carts, orders)
             ]
             row |= {f"{name}_{window}d": value for name, value in _counts(*recent).items()}
         rows.append(row)
@@ -60,6 +71,7 @@ def _who(facts: Facts, topic: Row | None, orders: list[Row], firsts: Row | None)
     place = topic or latest or {}
     signed_up = topic["signed_up_at"] if topic else None
     first_active = firsts["first_active_day"] if firsts else None
+    known = [day for day in (first_active, facts.local_day(signed_up) if signed_up else None) if day is not None and day <= facts.as_of]
     return {
         "customer_unique_id": topic["customer_unique_id"] if topic else None,
         "name": topic["name"] if topic else None,
@@ -67,8 +79,7 @@ def _who(facts: Facts, topic: Row | None, orders: list[Row], firsts: Row | None)
         "state": place.get("state"),
         "country": place.get("country"),
         "signed_up_at": signed_up,
-        "_signed_up_day": facts.local_day(signed_up) if signed_up else None,
-        "_first_active_day": first_active,
+        "customer_age_days": (facts.as_of - min(known)).days if known else None,
         "is_new": first_active is None or (facts.as_of - first_active).days < 30,
     }
 
@@ -83,7 +94,6 @@ def _bought(facts: Facts, orders: list[Row]) -> Row:
                 units[item["category"]] += item["quantity"]
     by_units = [*sorted(units, key=lambda name: (-units[name], name)), None, None]
     return {
-        "total_spend": spend,
         "avg_order_value": ratio(spend, len(orders)),
         "first_order_date": days[0] if days else None,
         "last_order_date": days[-1] if days else None,
@@ -97,18 +107,19 @@ def _bought(facts: Facts, orders: list[Row]) -> Row:
     }
 
 
-def _counts(days: Iterable[Row], sessions: Iterable[Row], abandoned: Iterable[Row], orders: Iterable[Row]) -> Row:
+def _counts(days: Iterable[Row], sessions: Iterable[Row], carts: Iterable[Row], orders: list[Row]) -> Row:
     sums: dict[str, int] = defaultdict(int)
     for row in days:
         for name, value in row.items():
             sums[name] += value if isinstance(value, int) else 0
     return {
-        "order_count": len(list(orders)),
+        "order_count": len(orders),
+        "total_spend": sum(row["net_cents"] for row in orders),
         "website_visits": len(list(sessions)),
         "product_views": sums["product_views"],
         "cart_additions": sums["cart_adds"],
         "purchases": sums["purchases"],
-        "abandoned_cart_count": len(list(abandoned)),
+        "abandoned_cart_count": sum(not row["is_pending"] for row in carts),
         "email_open_rate": ratio(sums["email_opens"], sums["emails_sent"]),
         "email_click_rate": ratio(sums["email_clicks"], sums["emails_sent"]),
     }

@@ -14,7 +14,8 @@ from tests.support.mart_reference.sales import growth
 from tests.support.reference import Row
 
 SALES = ("orders", "units", "sales_cents", "cost_cents")
-ACTIVITY = ("views", "cart_adds", "reviews", "review_score_sum")
+ACTIVITY = ("views", "reviews")
+SCORES = ("scored_reviews", "score_sum")
 
 
 def product_performance(facts: Facts) -> list[Row]:
@@ -25,25 +26,25 @@ def product_performance(facts: Facts) -> list[Row]:
         complete = next_month(month) - DAY <= facts.as_of
         before = sums.get((product, month_of(month - DAY))) if complete else None
         elapsed = days_from(month, min(next_month(month) - DAY, facts.as_of))
-        average = stock_average(stock.get(product, []), elapsed)
-        readings = [row for row in stock.get(product, []) if month_of(row["day"]) == month]
+        readings = month_readings(stock.get(product, []), elapsed)
+        average = mean(last for _, _, last in readings)
         rows.append(
-            {"product_id": product, "month": month}
+            {"product_id": product, "month": month, "is_complete": complete}
             | names.get(product, dict.fromkeys(("name", "category", "subcategory")))
             | {
                 "orders": of["orders"],
                 "units_sold": of["units"],
-                "revenue_cents": of["sales_cents"],
-                "profit_cents": of["sales_cents"] - of["cost_cents"],
+                "revenue": of["sales_cents"],
+                "profit": of["sales_cents"] - of["cost_cents"],
                 "margin": ratio(of["sales_cents"] - of["cost_cents"], of["sales_cents"]),
                 "revenue_growth": growth(of["sales_cents"], before["sales_cents"] if before else None),
                 "units_growth": growth(of["units"], before["units"] if before else None),
                 "stock_average": average,
-                "stock_min": min((row["stock_min"] for row in readings), default=None),
-                "stock_max": max((row["stock_max"] for row in readings), default=None),
+                "stock_minimum": min((least for least, _, _ in readings), default=None),
+                "stock_maximum": max((greatest for _, greatest, _ in readings), default=None),
                 "days_of_inventory": ratio(average, of["units"] / len(elapsed)) if average is not None else None,
                 "reviews": of["reviews"],
-                "mean_score": ratio(of["review_score_sum"], of["reviews"]),
+                "mean_score": ratio(of["score_sum"], of["scored_reviews"]),
                 "views": of["views"],
                 "view_to_purchase": ratio(of["orders"], of["views"]),
             }
@@ -60,39 +61,76 @@ def inventory_status(facts: Facts) -> list[Row]:
             sold[row["product_id"]] += row["units"]
     rows = []
     for product, readings in by_column(facts.tables["daily_stock"], "product_id").items():
-        last = max(readings, key=lambda row: row["day"])["stock_last"]
-        rows.append({"product_id": product, "stock": last, "days_left": ratio(last, sold[product] / 30)})
+        last = max(readings, key=lambda row: row["day"])
+        row = {"product_id": product, "stock": last["stock_last"], "read_on": last["day"], "units": sold[product]}
+        rows.append(row | {"days_left": ratio(last["stock_last"], sold[product] / 30)})
     return rows
 
 
-def stock_average(readings: list[Row], days: list[date]) -> float | None:
-    """The daily last level, carried forward over days without a reading."""
-    last = {row["day"]: row["stock_last"] for row in readings}
-    level = max(((day, stock) for day, stock in last.items() if day < days[0]), default=(None, None))[1]
+def month_readings(readings: list[Row], days: list[date]) -> list[tuple[int, int, int]]:
+    """The least, greatest and last level of each day, the last one carried forward over days without a reading."""
+    by_day = {row["day"]: (row["stock_min"], row["stock_max"], row["stock_last"]) for row in readings}
+    before = [day for day in by_day if day < days[0]]
+    level = by_day[max(before)][2] if before else None
     levels = []
     for day in days:
-        level = last.get(day, level)
-        levels += [] if level is None else [level]
-    return mean(levels)
+        if day in by_day:
+            level = by_day[day][2]
+            levels.append(by_day[day])
+        elif level is not None:
+            levels.append((level, level, level))
+    return levels
+
+
+def product_day(facts: Facts) -> list[Row]:
+    """What is said of a product in a day: the scores of its reviews, and the category of its latest counted item that has one."""
+    rows: dict[tuple[date, str], Row] = {}
+
+    def row_of(day: date, product: str) -> Row:
+        empty = {"day": day, "product_id": product, "category": None, "subcategory": None, "scored_reviews": 0, "score_sum": 0}
+        return rows.setdefault((day, product), empty)
+
+    for order in sorted(facts.bought, key=lambda row: (row["ordered_at"], row["order_id"])):
+        for item in order["items"]:
+            if item["category"] is not None:
+                row = row_of(order["day"], item["product_id"])
+                row |= {"category": item["category"], "subcategory": item["subcategory"]}
+    for touch in facts.touchpoints:
+        if touch["event_type"] == "review" and touch["product_id"] is not None and touch["review_score"] is not None:
+            row = row_of(touch["day"], touch["product_id"])
+            row |= {"scored_reviews": row["scored_reviews"] + 1, "score_sum": row["score_sum"] + touch["review_score"]}
+    return list(rows.values())
+
+
+def _product_days(facts: Facts) -> list[Row]:
+    return sorted([*facts.given["product_day"], *product_day(facts)], key=lambda row: row["day"])
 
 
 def product_names(facts: Facts) -> dict[str, Row]:
+    """Category and subcategory go together: the product topic's, or where it has no category, those of the latest item that has one."""
     names: dict[str, Row] = {}
-    for order in facts.counted:
-        for item in order["items"]:
-            names[item["product_id"]] = {"name": None, "category": item["category"], "subcategory": item["subcategory"]}
+    for row in _product_days(facts):
+        if row["category"] is not None:
+            names[row["product_id"]] = {"name": None, "category": row["category"], "subcategory": row["subcategory"]}
     for row in facts.tables["product"]:
-        names[row["product_id"]] = {name: row[name] for name in ("name", "category", "subcategory")}
+        product = row["product_id"]
+        if row["category"] is not None or product not in names:
+            names[product] = {name: row[name] for name in ("name", "category", "subcategory")}
+        else:
+            names[product]["name"] = row["name"]
     return names
 
 
 def _sums(facts: Facts) -> dict[tuple[str, date], dict[str, int]]:
-    sums: dict[tuple[str, date], dict[str, int]] = defaultdict(lambda: dict.fromkeys((*SALES, *ACTIVITY), 0))
+    sums: dict[tuple[str, date], dict[str, int]] = defaultdict(lambda: dict.fromkeys((*SALES, *ACTIVITY, *SCORES), 0))
     sold = [row for row in facts.tables["daily_product_sales"] if row["currency"] == facts.currency]
     for rows, names in ((sold, SALES), (facts.tables["daily_product_activity"], ACTIVITY)):
         for row in rows:
             for name in names:
                 sums[row["product_id"], month_of(row["day"])][name] += row[name]
+    for row in _product_days(facts):
+        for name in SCORES:
+            sums[row["product_id"], month_of(row["day"])][name] += row[name]
     return dict(sums)
 
 
@@ -101,5 +139,5 @@ def _rank(rows: list[Row], column: str, group: Callable[[Row], object]) -> None:
     for row in rows:
         groups[group(row)].append(row)
     for members in groups.values():
-        for rank, row in enumerate(sorted(members, key=lambda row: (-row["revenue_cents"], row["product_id"])), 1):
+        for rank, row in enumerate(sorted(members, key=lambda row: (-row["revenue"], row["product_id"])), 1):
             row[column] = rank

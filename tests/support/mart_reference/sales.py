@@ -8,23 +8,36 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
 
-from tests.support.mart_reference.events import DAY, Facts, days_from, month_of, months_back, ratio
+from tests.support.mart_reference.events import DAY, Facts, days_from, month_of, months_back, next_month, ratio
 from tests.support.reference import Row
 
 SHARE_DAYS = 30
 TOP_DAYS = 90
 TOP = 100
-FINANCE = ("orders", "discount_cents", "refunded_cents", "tax_cents", "cost_cents", "net_cents", "gross_cents")
+FINANCE = {
+    "orders": "orders",
+    "gross": "gross_cents",
+    "discounts": "discount_cents",
+    "refunds": "refunded_cents",
+    "revenue": "net_cents",
+    "tax": "tax_cents",
+    "shipping": "shipping_cents",
+    "cost": "cost_cents",
+}
 
 
 def finance_month(facts: Facts) -> list[Row]:
-    """But for changed_after_close."""
     sums: dict[tuple[date, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(FINANCE, 0))
+    changed: dict[tuple[date, str], int] = defaultdict(int)
     for row in facts.tables["daily_sales"]:
-        for name in FINANCE:
-            sums[month_of(row["day"]), row["currency"]][name] += row[name]
+        for name, column in FINANCE.items():
+            sums[month_of(row["day"]), row["currency"]][name] += row[column]
+    for row in facts.given["ledger_sales"]:
+        changed[month_of(row["day"]), row["currency"]] += row["net_cents"] if row["day"] <= facts.as_of else 0
     return [
-        {"month": month, "currency": currency, **of, "margin": ratio(of["net_cents"] - of["cost_cents"], of["net_cents"])}
+        {"month": month, "currency": currency, **of}
+        | {"margin": ratio(of["revenue"] - of["cost"], of["revenue"]), "changed_after_close": changed[month, currency]}
+        | {"is_complete": next_month(month) - DAY <= facts.as_of}
         for (month, currency), of in sums.items()
     ]
 
@@ -43,9 +56,9 @@ def sales_trend(facts: Facts) -> list[Row]:
                 {
                     "day": day,
                     "currency": currency,
-                    "revenue_cents": net[day],
+                    "revenue": net[day],
                     "orders": by_day.get(day, (0, 0))[0],
-                    "revenue_7d_average": sum(net[day - DAY * back] for back in range(7)) / 7 if place >= 6 else None,
+                    "moving_average": sum(net[day - DAY * back] for back in range(7)) / 7 if place >= 6 else None,
                     "mom": growth(net[day], net.get(months_back(day, 1))),
                     "yoy": growth(net[day], net.get(months_back(day, 12))),
                 }
@@ -59,23 +72,23 @@ def growth(now: float, before: float | None) -> float | None:
 
 
 def category_share(facts: Facts) -> list[Row]:
-    return _shares(facts, "daily_category", ("category",), "sales_cents")
+    return _shares(facts, "daily_category", "category", "sales_cents")
 
 
 def region_share(facts: Facts) -> list[Row]:
-    return _shares(facts, "daily_region", ("region",), "net_cents")
+    return _shares(facts, "daily_region", "region", "net_cents")
 
 
-def _shares(facts: Facts, table: str, columns: tuple[str, ...], measure: str) -> list[Row]:
-    sums: dict[tuple[str, ...], dict[str, int]] = defaultdict(lambda: {"units": 0, "revenue_cents": 0})
+def _shares(facts: Facts, table: str, column: str, measure: str) -> list[Row]:
+    sums: dict[str, dict[str, int]] = defaultdict(lambda: {"units": 0, "revenue": 0})
     window = facts.window(SHARE_DAYS)
     for row in facts.tables[table]:
         if row["currency"] == facts.currency and row["day"].toordinal() in window:
-            of = sums[tuple(row[column] for column in columns)]
+            of = sums[row[column]]
             of["units"] += row["units"]
-            of["revenue_cents"] += row[measure]
-    whole = sum(of["revenue_cents"] for of in sums.values())
-    return [dict(zip(columns, key, strict=True)) | of | {"share": ratio(of["revenue_cents"], whole)} for key, of in sums.items()]
+            of["revenue"] += row[measure]
+    whole = sum(of["revenue"] for of in sums.values())
+    return [{column: key} | of | {"share": ratio(of["revenue"], whole)} for key, of in sums.items()]
 
 
 def top_customers(facts: Facts) -> list[Row]:
@@ -96,6 +109,6 @@ def _top(sold: Iterable[tuple[str, int, int, int]], column: str) -> list[Row]:
         of[:] = of[0] + orders, of[1] + units, of[2] + cents
     best = sorted(sums, key=lambda key: (-sums[key][2], key))[:TOP]
     return [
-        {column: key, "rank": rank, "orders": sums[key][0], "units": sums[key][1], "revenue_cents": sums[key][2]}
+        {column: key, "rank": rank, "orders": sums[key][0], "units": sums[key][1], "revenue": sums[key][2]}
         for rank, key in enumerate(best, 1)
     ]

@@ -8,7 +8,6 @@ those of the reporting time zone.
 import itertools
 import statistics
 from collections import defaultdict
-from collections.abc import Callable
 from datetime import date, datetime
 
 from tests.support.mart_reference.events import DAY, Facts, days_from, mean, months_back, ratio
@@ -46,7 +45,7 @@ def traffic_anomaly(facts: Facts) -> list[Row]:
         for place, day in enumerate(days):
             before = values[max(place - BASELINE_DAYS, 0) : place]
             row = {"day": day, "metric": metric, "value": values[place]}
-            row["average_7d"] = mean(values[place - 6 : place + 1]) if place >= 6 else None
+            row["moving_average"] = mean(values[place - 6 : place + 1]) if place >= 6 else None
             year_ago = months_back(day, 12)
             row["yoy"] = growth(values[place], by_day.get(year_ago, 0) if days[0] <= year_ago else None)
             rows.append(row | _against(values[place], before))
@@ -56,28 +55,38 @@ def traffic_anomaly(facts: Facts) -> list[Row]:
 def _against(value: int, before: list[int]) -> Row:
     """The value beside the days before it."""
     if len(before) < BASELINE_DAYS:
-        return {"mean_30d": None, "deviation_30d": None, "z": None, "robust_z": None, "is_anomaly": False}
+        return dict.fromkeys(("mean", "deviation", "z", "median", "mad", "robust_z")) | {"is_anomaly": False}
     average, deviation = statistics.mean(before), statistics.stdev(before)
     median = statistics.median(before)
-    spread = 1.4826 * statistics.median(abs(one - median) for one in before)
+    mad = statistics.median(abs(one - median) for one in before)
     z = ratio(value - average, deviation)
     return {
-        "mean_30d": average,
-        "deviation_30d": deviation,
+        "mean": average,
+        "deviation": deviation,
         "z": z,
-        "robust_z": ratio(value - median, spread),
+        "median": median,
+        "mad": mad,
+        "robust_z": ratio(value - median, 1.4826 * mad),
         "is_anomaly": z is not None and abs(z) > 3,
     }
 
 
+def hourly_sessions(facts: Facts) -> list[Row]:
+    """Sessions by the hour of their first touchpoint."""
+    hours: dict[tuple[date, int], int] = defaultdict(int)
+    first: dict[tuple[date, str], Row] = {}
+    for row in sorted(facts.touchpoints, key=lambda row: (row["occurred_at"], row["event_id"])):
+        first.setdefault((row["day"], row["session_id"]), row)
+    for row in first.values():
+        hours[row["day"], row["hour"]] += 1
+    return [{"day": day, "hour": hour, "sessions": count} for (day, hour), count in hours.items()]
+
+
 def traffic_season(facts: Facts) -> list[Row]:
     """By metric, ISO weekday and hour: mean and median over the days of the window, hours without events in."""
-    start, observed = (
-        facts.as_of - (SEASON_DAYS - 1) * DAY,
-        [row["day"] for row in facts.tables["hourly_traffic"] + facts.tables["hourly_sales"]],
-    )
-    days = days_from(max(start, min(observed)), facts.as_of) if observed else []
     hours: dict[tuple[str, date, int], int] = defaultdict(int)
+    for row in [*facts.given["hourly_sessions"], *hourly_sessions(facts)]:
+        hours["sessions", row["day"], row["hour"]] += row["sessions"]
     for row in facts.tables["hourly_traffic"]:
         hours["touchpoints", row["day"], row["hour"]] += row["touchpoints"]
         hours["page_views", row["day"], row["hour"]] += row["touchpoints"] if row["event_type"] == "page_view" else 0
@@ -85,14 +94,14 @@ def traffic_season(facts: Facts) -> list[Row]:
         if row["currency"] == facts.currency:
             hours["orders", row["day"], row["hour"]] += row["orders"]
             hours["net_cents", row["day"], row["hour"]] += row["net_cents"]
+    first = min((day for _, day, _ in hours), default=facts.as_of + DAY)
+    days = days_from(max(facts.as_of - (SEASON_DAYS - 1) * DAY, first), facts.as_of)
     rows = []
-    for metric in ("touchpoints", "page_views", "orders", "net_cents"):
-        for weekday in range(1, 8):
-            for hour in range(24):
-                values = [hours.get((metric, day, hour), 0) for day in days if day.isoweekday() == weekday]
-                if values:
-                    key = {"metric": metric, "weekday": weekday, "hour": hour}
-                    rows.append(key | {"mean": mean(values), "median": float(statistics.median(values))})
+    for metric, weekday, hour in itertools.product(METRICS, range(1, 8), range(24)):
+        values = [hours.get((metric, day, hour), 0) for day in days if day.isoweekday() == weekday]
+        if values:
+            key = {"metric": metric, "weekday": weekday, "hour": hour, "days": len(values)}
+            rows.append(key | {"mean": mean(values), "median": float(statistics.median(values))})
     return rows
 
 
@@ -118,17 +127,20 @@ def funnel(facts: Facts) -> list[Row]:
     return rows
 
 
-def dim_date(days: list[date], season: Callable[[date], str | None] = lambda day: None) -> list[Row]:
+def dim_date(facts: Facts) -> list[Row]:
+    """From the file's first day on."""
+    days = days_from(facts.first_day, facts.as_of) if facts.first_day else []
     return [
         {
             "day": day,
             "weekday": day.isoweekday(),
             "week": day.isocalendar().week,
+            "week_year": day.isocalendar().year,
             "month": day.month,
             "quarter": (day.month + 2) // 3,
             "year": day.year,
             "is_weekend": day.isoweekday() > 5,
-            "season": season(day),
+            "season": facts.thresholds.seasons.get(day.month),
         }
         for day in days
     ]
