@@ -18,6 +18,7 @@ import pyarrow as pa
 from worker.config import Serve
 from worker.errors import ConfigError, ExitCode, TidemarkError
 from worker.resources import sql_dir
+from worker.store.database import cursor as cursor_of
 from worker.store.sql import statements
 
 # Table functions that read tables, values or the catalogue. Others act (checkpoint), reach outside (read_csv, should the lock-down ever
@@ -58,7 +59,7 @@ def run_query(connection: duckdb.DuckDBPyConnection, sql: str, limits: Limits) -
     Safe to call from any thread while the connection is used by another. Columns have DuckDB's types in Arrow; `rows.plain_rows`
     makes them readable. Raises QueryError: not exactly one such statement, SQL that is wrong (with its position), a limit reached.
     """
-    with closing(connection.cursor()) as cursor:
+    with closing(cursor_of(connection)) as cursor:
         _require_lock_down(cursor)
         with _time_limit(cursor, limits.seconds):
             try:
@@ -80,7 +81,7 @@ def run_report(connection: duckdb.DuckDBPyConnection, name: str, parameters: Map
     ((statement, names),) = statements(f"reports/{name}")
     if missing := sorted(names - parameters.keys()):
         raise ConfigError(f"the report {name} needs {', '.join(missing)}")
-    with closing(connection.cursor()) as cursor, _time_limit(cursor, limits.seconds):
+    with closing(cursor_of(connection)) as cursor, _time_limit(cursor, limits.seconds):
         try:
             cursor.execute("begin transaction read only")
             return _fetched(cursor, statement, {parameter: parameters[parameter] for parameter in names}, limits)

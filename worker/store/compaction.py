@@ -15,7 +15,8 @@ Every transaction leaves the tables whole: a compaction may end anywhere, and `p
 `give_back` was True, for it would see the row groups that are still kept for readers, and plan the same again.
 
 The file grows meanwhile by twice what is moved at once: a unit, or a day that is larger. Where most row groups hold rows of most days, it
-grows by up to a third of the table: DuckDB drops holes only where four row groups fit into three.
+grows by up to a third of the table: DuckDB drops holes only where four row groups fit into three. A block of metadata that stands at the
+file's end may keep its place until the file is opened again: then the next checkpoint gives the rest back.
 """
 
 from bisect import bisect_left, bisect_right
@@ -26,10 +27,10 @@ from math import ceil
 
 import duckdb
 
+from worker.store.database import ROW_GROUP
 from worker.store.layout import Blocks, Layout, RowGroup, file_blocks, layouts
 
-_ROW_GROUP = 122_880  # rows of a full row group
-UNIT_ROWS = 2 * _ROW_GROUP  # about a second's work
+UNIT_ROWS = 15 * ROW_GROUP  # about a second's work
 ROUNDS = 4
 _HOLES = 1 / 8  # rows that are deleted but still there, of those that are stored: more of them are worth a rewrite
 
@@ -132,7 +133,7 @@ def _scattered(layout: Layout, before: date | None) -> set[date | None]:
     scattered = [
         day
         for day, rows in layout.days
-        if day is not None and bisect_right(firsts, day) - bisect_left(lasts, day) > 2 * (ceil(rows / _ROW_GROUP) + 1)
+        if day is not None and bisect_right(firsts, day) - bisect_left(lasts, day) > 2 * (ceil(rows / ROW_GROUP) + 1)
     ]
     return _days_in(layout, ((first, last) for first, last in spans if bisect_right(scattered, last) > bisect_left(scattered, first)))
 

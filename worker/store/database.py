@@ -18,6 +18,12 @@ from worker.tables import TABLES
 
 # Files that 1.5 clients can read too: analysts open them with what they have.
 _STORAGE_VERSION = "v1.5.0"
+
+# Rows of a full row group. Those that one commit fills go to the file at once, compressed; only what is left over goes through the
+# write-ahead log, to be written a second time by a checkpoint. At DuckDB's 122,880 hardly a batch fills one.
+ROW_GROUP = 16_384
+
+_CATALOG = "tidemark"  # the name of the file in SQL
 _SEALED_BEFORE = "coalesce((select sealed_before from progress), date '0001-01-01')"
 
 
@@ -47,8 +53,7 @@ def open_database(settings: Settings, now: datetime) -> duckdb.DuckDBPyConnectio
 def connect(path: Path, settings: Store) -> duckdb.DuckDBPyConnection:
     """Open the file for writing, with the memory and threads that the settings allow. Raises StoreError."""
     try:
-        return duckdb.connect(
-            str(path),
+        connection = duckdb.connect(
             config={
                 "memory_limit": settings.memory_limit,
                 "threads": settings.threads,
@@ -61,6 +66,10 @@ def connect(path: Path, settings: Store) -> duckdb.DuckDBPyConnection:
                 "autoload_known_extensions": False,
             },
         )
+        # The size of row groups can be told to ATTACH alone.
+        connection.execute(f"attach {quoted(path)} as {_CATALOG} (row_group_size {ROW_GROUP})")
+        connection.execute(f"use {_CATALOG}")
+        return connection
     except duckdb.IOException as error:
         if "Could not set lock" in str(error):
             raise StoreError(
@@ -70,6 +79,24 @@ def connect(path: Path, settings: Store) -> duckdb.DuckDBPyConnection:
         raise StoreError(f"{path} can't be opened: {error}", "Check that it is a tidemark file, its permissions, and the disk.") from error
     except duckdb.Error as error:
         raise StoreError(f"{path} can't be opened: {error}", "Is it a tidemark file? A damaged one is restored from a backup.") from error
+
+
+def cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Another connection to the same file, for another thread, or for reading beside a transaction."""
+    other = connection.cursor()  # of the same instance, but not in the same file
+    try:
+        file = "select database_name from duckdb_databases() where path is not null and not internal"
+        for (catalog,) in other.execute(file).fetchall():
+            other.execute(f'use "{catalog}"')
+    except BaseException:
+        other.close()
+        raise
+    return other
+
+
+def quoted(path: Path) -> str:
+    """A path as a literal: ATTACH takes no parameter."""
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from worker.config import Store
-from worker.store.database import connect, told
+from worker.store.database import connect, quoted, told
 from worker.tables import TABLES
 
 _EVENTS = ("touchpoint", "order_current", "product_stock", "customer", "product", "tombstone", "rejected", "expired")
@@ -45,7 +45,7 @@ def without_jobs(path: Path, settings: Store) -> None:
 def compare(before: Path, after: Path, settings: Store) -> tuple[list[TableChange], list[SalesChange]]:
     """What `after` has other than `before`, by day, then in the order of merging. Neither may be open elsewhere. Raises StoreError."""
     with closing(connect(after, settings)) as connection, told(after):
-        connection.execute(f"attach {_quoted(before)} as old (read_only)")
+        connection.execute(f"attach {quoted(before)} as old (read_only)")
         changes = [change for table in (*_EVENTS, *TABLES) for change in _changes(connection, table)]
         return sorted(changes, key=lambda change: change.day or date.min), _sales(connection)
 
@@ -77,8 +77,3 @@ def _sales(connection: duckdb.DuckDBPyConnection) -> list[SalesChange]:
         "where (o.orders, o.net_cents) is distinct from (n.orders, n.net_cents) order by day, currency"
     ).fetchall()
     return [SalesChange(day, currency, (int(a), int(b)), (int(c), int(d))) for day, currency, a, b, c, d in rows]
-
-
-def _quoted(path: Path) -> str:
-    """ATTACH takes no parameter."""
-    return "'" + str(path).replace("'", "''") + "'"

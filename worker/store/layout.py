@@ -99,7 +99,9 @@ def space(connection: duckdb.DuckDBPyConnection) -> Space:
 
 def file_blocks(connection: duckdb.DuckDBPyConnection) -> Blocks:
     """The file's blocks, as of the last checkpoint."""
-    row = connection.execute("select block_size, total_blocks, used_blocks from pragma_database_size()").fetchone()
+    row = connection.execute(
+        "select block_size, total_blocks, used_blocks from pragma_database_size() where database_name = current_database()"
+    ).fetchone()
     assert row is not None
     return Blocks(*row)
 

@@ -207,7 +207,7 @@ class Store:
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Another connection to the open file, for reading beside the worker."""
-        return self._connection.cursor()
+        return database.cursor(self._connection)
 
     def state(self) -> StoreState:
         """What was last committed."""
