@@ -17,4 +17,4 @@ select 'orders' as activity, customer_id, day, cast(orders + orders_other_curren
 from customer_day where orders + orders_other_currency > 0
 union all
 select 'any', customer_id, day, cast(orders + orders_other_currency as bigint), cast(net_cents as decimal(38, 0))
-from customer_day where len($touch_cohorts) > 0 and (orders + orders_other_currency > 0 or touchpoints > 0)
+from customer_day where array_length($touch_cohorts) > 0 and (orders + orders_other_currency > 0 or touchpoints > 0)

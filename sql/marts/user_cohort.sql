@@ -1,6 +1,6 @@
 -- user_cohort: your own cohorts; none, until a mart of this name in your directory of marts (marts.directory) takes its place.
 -- grain: (cohort_name, customer_id)   reads: customer_first
--- Its unit is customer: what changes a customer's cohort must be an event of that customer.
+-- Its unit is customer where only a customer's own events change a cohort, as here; else whole: then all of cohort_activity is computed each time.
 /*
 unit = "customer"
 priority = 10

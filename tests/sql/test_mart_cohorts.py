@@ -7,7 +7,7 @@ import pytest
 from tests.sql.conftest import NewWorker
 from tests.support.marts import Marts
 from tests.support.messages import Produced
-from tests.support.worker import Worker, customer, line, moment, order, touch
+from tests.support.worker import Worker, customer, line, moment, order, product, touch
 from worker.marts.definition import built_in, parse
 
 USER_COHORT = """\
@@ -23,6 +23,21 @@ cohort_date = { about = "the day of the first order" }
 select f.customer_id, min_by(o.items[1].product_id, o.ordered_at) as cohort_name, f.first_order_day as cohort_date
 from customer_first as f join counted_order as o on o.customer_id = f.customer_id
 group by f.customer_id, f.first_order_day
+"""
+
+
+# What changes it is no event of the customer, so its unit is whole.
+SEASON_COHORT = """\
+-- user_cohort: by what the season's product is called today.
+-- grain: (cohort_name, customer_id)   reads: customer_first, product
+/*
+[columns]
+customer_id = { about = "the customer" }
+cohort_name = { about = "the product" }
+cohort_date = { about = "the day of the first order" }
+*/
+select f.customer_id, p.name as cohort_name, f.first_order_day as cohort_date
+from customer_first as f cross join product as p where p.product_id = 'season'
 """
 
 
@@ -179,6 +194,14 @@ def test_cohorts_of_ones_own(worker: Worker) -> None:
     assert cells(marts, "cohort_name", "cohort_size", kind="user") == [("2026-03-01", 0, "mug", 1), ("2026-03-01", 0, "tea", 1)]
     worker.feed(order("o0", "2026-03-01", customer_id="ann", items=[line(product_id="mug")]))
     assert cells(marts, "cohort_name", "cohort_size", kind="user") == [("2026-03-01", 0, "mug", 2)]
+
+
+def test_cohorts_of_ones_own_that_hang_on_other_things(worker: Worker) -> None:
+    worker.feed(bought("o1", "ann", "2026-03-05"), product("season", "2026-03-01", name="spring"), close="2026-03-20")
+    marts = Marts(worker, *{**built_in(), "user_cohort": parse("user_cohort", SEASON_COHORT)}.values())
+    assert cells(marts, "cohort_name", kind="user") == [("2026-03-01", 0, "spring")]
+    worker.feed(product("season", "2026-03-21 12:00", name="summer"))
+    assert cells(marts, "cohort_name", kind="user") == [("2026-03-01", 0, "summer")]
 
 
 def test_the_past_of_sealed_days_stays(new_worker: NewWorker) -> None:

@@ -264,7 +264,8 @@ class _Refresh:
             return "days were sealed"
         if run(self._connection, "refresh/all_dirty", {"dirty_id": state.dirty_id}).fetchall()[0][0]:
             return "days were rebuilt"
-        return ""
+        untracked = [other.name for other in self._refresher.inputs(mart) if other.unit.key is None]
+        return f"what has changed in {untracked[0]} is not known" if untracked else ""
 
     def _since(self) -> Since:
         state = self._states[self._mart.name]
