@@ -113,11 +113,9 @@ def product_names(facts: Facts) -> dict[str, Row]:
         if row["category"] is not None:
             names[row["product_id"]] = {"name": None, "category": row["category"], "subcategory": row["subcategory"]}
     for row in facts.tables["product"]:
-        product = row["product_id"]
-        if row["category"] is not None or product not in names:
-            names[product] = {name: row[name] for name in ("name", "category", "subcategory")}
-        else:
-            names[product]["name"] = row["name"]
+        of_topic = {"category": row["category"], "subcategory": row["subcategory"]} if row["category"] is not None else {}
+        nothing = dict.fromkeys(("name", "category", "subcategory"))
+        names[row["product_id"]] = names.get(row["product_id"], nothing) | of_topic | {"name": row["name"]}
     return names
 
 
@@ -129,7 +127,7 @@ def _sums(facts: Facts) -> dict[tuple[str, date], dict[str, int]]:
             for name in names:
                 sums[row["product_id"], month_of(row["day"])][name] += row[name]
     for row in _product_days(facts):
-        for name in SCORES:
+        for name in SCORES if row["scored_reviews"] else ():
             sums[row["product_id"], month_of(row["day"])][name] += row[name]
     return dict(sums)
 
