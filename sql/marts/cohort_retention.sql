@@ -31,7 +31,18 @@ query = "select * from cohort_retention where active_customers > unbounded_custo
 
 [[audits]]
 name = "every period of a cohort is there"
-query = "select cohort_kind, cohort_name, period_kind, cohort_start from cohort_retention group by all having count(*) <> max(period_number) + 1"
+query = "select cohort_kind, cohort_name, period_kind, cohort_start from cohort_retention group by cohort_kind, cohort_name, period_kind, cohort_start having count(*) <> max(period_number) + 1"
+
+[[audits]]
+name = "weeks, months and quarters add up to the same"
+query = """
+    select cohort_kind, cohort_name from (
+        select cohort_kind, cohort_name, sum(case when period_number = 0 then cohort_size end) as members, sum(orders) as orders, sum(net_cents) as net_cents
+        from cohort_retention group by cohort_kind, cohort_name, period_kind
+    ) as total
+    group by cohort_kind, cohort_name
+    having count(distinct members) > 1 or count(distinct orders) > 1 or count(distinct net_cents) > 1
+"""
 
 [[questions]]
 ask = "What share of the customers who first bought in a month bought again in the months after?"
