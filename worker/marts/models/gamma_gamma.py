@@ -54,7 +54,7 @@ def fit_gamma_gamma(x: Array, mean_value: Array, min_repeaters: int = 1) -> Gamm
     if repeaters < min_repeaters:
         return GammaGammaFit(Status.TOO_FEW_REPEATERS)
     counts, values = x[is_valued], mean_value[is_valued]
-    scale = float(values.mean())  # of money, so that the start is near for cents and for dollars
+    scale = float(np.exp(np.log(values).mean()))  # of money, so that the start is near for cents and for dollars
     optimum = maximum(_mean_log_likelihood(counts, values / scale), repeaters, np.log([1.0, 2.0, 1.0]))
     if optimum is None:
         return GammaGammaFit(Status.NO_OPTIMUM)
