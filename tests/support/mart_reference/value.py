@@ -57,8 +57,8 @@ class History:
     """Repeat purchases, days of the last one and of observation since the first, mean cents of a repeat purchase."""
 
     x: int
-    t_x: int
-    age: int
+    t_x: float
+    age: float
     mean_value: float | None
 
 
