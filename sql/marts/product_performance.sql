@@ -129,7 +129,7 @@ select m.product_id, m.month, m.is_complete, l.name, l.category, l.subcategory, 
        case when m.is_complete and m.follows then cast(m.units_sold - m.units_before as double) / nullif(cast(m.units_before as double), 0) end as units_growth,
        m.stock_average, m.stock_minimum, m.stock_maximum, m.stock_average / nullif(m.units_per_day, 0) as days_of_inventory,
        m.reviews, m.mean_score, m.views, cast(m.orders as double) / nullif(cast(m.views as double), 0) as view_to_purchase,
-       row_number() over (partition by m.month, coalesce(l.category, '(none)') order by m.revenue desc, m.product_id) as rank_in_category,
+       row_number() over (partition by m.month, l.category order by m.revenue desc, m.product_id) as rank_in_category,
        row_number() over (partition by m.month order by m.revenue desc, m.product_id) as rank_overall
 from measured m
 left join product_label l on l.product_id = m.product_id

@@ -33,7 +33,7 @@ with measured as (
 ),
 calendar as (
     select unnest(generate_series(first_day, $as_of, interval 1 day)) as day
-    from (select greatest(min(day), $as_of - cast($traffic_season_days as integer) + 1) as first_day from measured)
+    from (select greatest(min(day), $as_of - cast($traffic_season_days as integer) + 1) as first_day from measured having count(*) > 0)
 ),
 hours as (
     select cast(day as date) as day, metric, unnest(generate_series(0, 23)) as hour
