@@ -1,7 +1,7 @@
 -- cohort_activity: what each member of a cohort did from the cohort's date on, a row per active day; cohort_retention is sums of it.
 -- grain: (cohort_kind, cohort_name, customer_id, day)   reads: customer_first, customer, user_cohort, active_day
 -- parameters: touch_cohorts
--- A member who was never active has one row, of the cohort's date. A flag that a row is the first of its week (.., quarter, seven days since the cohort's date) makes
+-- A member who was never active has one row, of the cohort's date, which may be ahead of as_of. A flag that a row is the first of its week (.., quarter, seven days since the cohort's date) makes
 -- counts of customers sums of rows; such a row also carries the whole period's net, as far as the member's first period had it (kept_..): what GRR sums.
 -- remaining_..: net from that day to the end of its calendar period, so that a period which the cohort's date cuts in two is counted from that date.
 /*
@@ -65,7 +65,6 @@ opening as (
     left join activity as a
         on a.customer_id = m.customer_id and a.activity = case when list_contains($touch_cohorts, m.cohort_kind) then 'any' else 'orders' end
         and a.day >= m.cohort_date and (a.previous_day is null or a.previous_day < m.cohort_date)
-    where m.cohort_date <= $as_of
 ),
 placed as (
     select o.*, coalesce(a.day, o.first_day) as day, a.day is not null as is_active, a.day is null or a.day = o.first_day as is_first,

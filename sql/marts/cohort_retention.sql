@@ -55,7 +55,7 @@ with by_day as (
            count(*) filter (where starts_quarter) as active_quarter, count(*) filter (where starts_seven_days) as active_seven_days,
            sum(orders) as orders, sum(net_cents) as net_cents,
            sum(kept_week_cents) as kept_week_cents, sum(kept_month_cents) as kept_month_cents, sum(kept_quarter_cents) as kept_quarter_cents
-    from cohort_activity group by cohort_kind, cohort_name, cohort_date, day
+    from cohort_activity where cohort_date <= $as_of group by cohort_kind, cohort_name, cohort_date, day
 ),
 placed as (
     select cohort_kind, cohort_name, 'week' as period_kind, cast(date_trunc('week', cohort_date) as date) as cohort_start,

@@ -5,7 +5,6 @@
 unit = "customer"
 priority = 10
 internal = true
-kept_by = "day"
 [columns]
 day = { about = "the session's day" }
 session_id = { about = "the session" }

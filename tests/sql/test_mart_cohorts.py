@@ -138,6 +138,13 @@ def test_a_corrected_sign_up_moves_its_customer(worker: Worker, marts: Marts) ->
     assert cells(marts, "cohort_size", kind="sign_up") == [("2026-02-01", 0, 1), ("2026-02-01", 1, 1)]
 
 
+def test_a_sign_up_ahead_becomes_a_member_on_its_day(worker: Worker, marts: Marts) -> None:
+    worker.feed(touch("bob", "2026-03-05"), customer("ann", "2026-03-05", signed_up_at=moment("2026-03-07")), close="2026-03-06")
+    assert cells(marts, "cohort_size", kind="sign_up") == []
+    worker.close_day("2026-03-07")
+    assert cells(marts, "cohort_size", "active_customers", kind="sign_up") == [("2026-03-01", 0, 1, 0)]
+
+
 def test_rolling_weeks_begin_with_the_customers_own_day(worker: Worker, marts: Marts) -> None:
     """Ann's weeks begin on a Friday: her second order is in her first week, though the calendar's next. Bob's second has not ended."""
     worker.feed(
