@@ -51,6 +51,7 @@ def everything(worker: Worker) -> dict[str, list[tuple[object, ...]]]:
     """What the tables say, without when it was ingested."""
     tables = [name for (name,) in worker.query("select table_name from duckdb_tables() where not temporary order by all")]
     record = {"job", "accounting", "progress", "ledger", "ledger_offset", "ledger_sales", "day_state", "schema_migration", "file_setting"}
+    record.add("mart_dirty")
     found = {}
     for name in tables:
         if name not in record and not name.startswith("rebuild_"):
@@ -65,7 +66,7 @@ def test_a_rebuild_changes_nothing_where_nothing_was_wrong(shop: Worker) -> None
     assert everything(shop) == before
     assert shop.query("select max(ingested_at) from touchpoint") == ingested
     assert (shop.revision(DAY), shop.revision(NEXT_DAY)) == (1, 1)
-    assert shop.rows("ledger") == []
+    assert (shop.rows("ledger"), shop.rows("mart_dirty")) == ([], [])
     assert (row.counts["read"], row.counts["accepted"], row.counts["duplicate"], row.counts["superseded"]) == (8, 0, 7, 1)
     assert not shop.differences()
 
@@ -77,6 +78,7 @@ def test_what_was_damaged_comes_right(shop: Worker, damage: str) -> None:
     assert everything(shop) != before
     Rebuild(shop, DAY, NEXT_DAY).run()
     assert everything(shop) == before
+    assert shop.rows("mart_dirty", "customer_id")[0] == (None,)  # marts have seen what was wrong
     assert not shop.differences()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.support.marts import Marts
 from tests.support.messages import Produced
 from tests.support.streams import random_options, random_stream
 from tests.support.worker import Worker, customer, line, order, product, tombstone, touch
@@ -26,7 +27,9 @@ UUID = "550e8400-e29b-41d4-a716-446655440000"
 
 
 def filled(directory: Path) -> Worker:
-    """The 5th is sealed, with an expired event; the 9th and 10th are closed, the 9th re-merged; the 12th is open; a message is rejected."""
+    """The 5th is sealed, with an expired event; the 9th and 10th are closed, the 9th re-merged; the 12th is open; a message is rejected.
+    Some marts were refreshed.
+    """
     return successor(_filled(), directory)
 
 
@@ -49,6 +52,7 @@ def _filled() -> Worker:
     named = customer("anna-1", "2026-03-12", customer_unique_id="anna", name="Anna Ampère", email="anna@shop.example", city="Lyon")
     gone = [tombstone("orders", "order-gone", "2026-03-12"), tombstone("customers", "berta-2", "2026-03-12")]
     worker.feed(*_of("2026-03-12"), *lates, Produced("touchpoints", b"of nobody@shop.example"), named, *gone)
+    Marts(worker).refresh("customer_overview", "funnel")
     worker.close()
     return worker
 

@@ -1,12 +1,14 @@
 """Marts are brought up to date from what has changed, and only from that; and as a whole they are the same."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.support.marts import Marts, mart
-from tests.support.worker import Worker, order, tombstone, touch
+from tests.support.worker import Worker, customer, order, tombstone, touch
 from worker.errors import ConfigError
+from worker.marts.definition import parse
 from worker.marts.refresh import NotReady, Request
 
 SPEND = mart(
@@ -206,3 +208,87 @@ def test_a_mart_waits_for_what_it_reads(worker: Worker) -> None:
     worker.feed(order("o1", "2026-03-05"), close="2026-03-07")
     with worker.store.cursor() as connection, pytest.raises(NotReady, match="waits for spend"):
         marts.refresher.refresh(connection, BEST, Request(), worker.now)
+
+
+# What merging does not tell
+
+
+def test_a_table_that_is_switched_on_refreshes_all(worker: Worker) -> None:
+    marts = Marts(worker, VISITS)
+    worker.feed(touch("c1", "2026-03-05"), close="2026-03-07")
+    marts.refresh()
+    worker.reopen(tables={"daily_reach": False})
+    with pytest.raises(ConfigError, match="mart visits reads daily_reach, which is switched off"):
+        marts.refresh()
+    worker.feed(touch("c2", "2026-03-05"))
+    worker.reopen(tables={})
+    assert marts.refresh()["visits"].reason == "days were rebuilt"
+    assert marts.rows("visits") == [("2026-03-05", 2)]
+
+
+def test_days_that_are_sealed_refresh_all_but_keep_their_periods(tmp_path: Path) -> None:
+    worker = Worker(tmp_path, retention={"days": 3})
+    kept = mart(
+        "kept",
+        'unit = "customer"\nkept_by = "day"',
+        "select customer_id, day, count(*) as orders from counted_order group by customer_id, day",
+        grain="customer_id, day",
+        columns="orders",
+        reads="counted_order",
+    )
+    marts = Marts(worker, SPEND, kept)
+    worker.feed(order("o1", "2026-03-05"), order("o2", "2026-03-07"), close="2026-03-07")
+    marts.refresh()
+    worker.close_day("2026-03-08")
+    runs = marts.refresh()
+    assert (runs["spend"].reason, marts.rows("spend")) == ("days were sealed", [("c1", 1, 1000)])
+    assert marts.rows("kept", "customer_id", "day", "orders") == [("c1", "2026-03-05", 1), ("c1", "2026-03-07", 1)]
+    worker.feed(order("o3", "2026-03-07"))
+    marts.refresh()
+    assert marts.rows("kept", "customer_id", "day", "orders") == [("c1", "2026-03-05", 1), ("c1", "2026-03-07", 2)]
+
+
+def test_a_clock_that_goes_back_hides_nothing(worker: Worker) -> None:
+    marts = Marts(worker, SPEND)
+    worker.feed(order("o1", "2026-03-05"), close="2026-03-07")
+    marts.refresh()
+    worker.now -= timedelta(days=2)
+    worker.log.put([order("o2", "2026-03-05")])
+    worker.step()
+    marts.refresh()
+    assert marts.rows("spend") == [("c1", 2, 2000)]
+
+
+def test_a_customers_own_message_is_noticed(worker: Worker) -> None:
+    cities = mart(
+        "cities",
+        'unit = "customer"',
+        "select s.customer_id, c.city from customer_first as s join customer as c on c.customer_id = s.customer_id",
+        grain="customer_id",
+        columns="city",
+        reads="customer_first, customer",
+    )
+    marts = Marts(worker, cities)
+    worker.feed(order("o1", "2026-03-05"), customer("c1", "2026-03-05", city="Lyon"), close="2026-03-07")
+    marts.refresh()
+    worker.feed(customer("c1", "2026-03-08", city="Paris"))
+    assert marts.refresh()["cities"].rows_written == 1
+    assert marts.rows("cities") == [("c1", "Paris")]
+
+
+def test_what_is_appended_stays(worker: Worker) -> None:
+    counts = parse(
+        "counts",
+        "-- counts: orders at each refresh.\n-- grain: (day)   reads: counted_order, counts   parameters: as_of\n"
+        '/*\nunit = "append"\n[columns]\nday = { about = "as of", type = "date" }\norders = { about = "orders", type = "bigint" }\n*/\n'
+        "select cast($as_of as date) as day, count(*) as orders from counted_order "
+        "having not exists (select 1 from counts where day = $as_of)",
+    )
+    marts = Marts(worker, counts)
+    worker.feed(order("o1", "2026-03-05"), close="2026-03-06")
+    marts.refresh()
+    worker.feed(order("o2", "2026-03-05"))
+    marts.refresh()
+    worker.close_day("2026-03-07")
+    marts.refresh(full=True)
+    assert marts.rows("counts") == [("2026-03-06", 1), ("2026-03-07", 2)]

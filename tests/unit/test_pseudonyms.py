@@ -1,6 +1,8 @@
 """Pseudonyms: a copy that names no person, and whose tables agree as the original's do."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +10,23 @@ import duckdb
 import pytest
 
 from tests.support.copies import UUID, contents_of, ended, filled, random_worker
+from tests.support.marts import Marts, mart
 from tests.support.worker import Worker, touch
 from worker.errors import ExitCode
-from worker.serve.pseudonyms import EMPTIED, expression
+from worker.serve.pseudonyms import EMPTIED, expression, key_of
+from worker.serve.snapshot import Wanted, take_snapshot
 from worker.tables import TABLES
 
 pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
 PERSONAL = ("anna", "berta", "late-comer", "Ampère", "nobody@", "order-2026", "order-gone", "session of")
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Worker]:
+    worker = filled(tmp_path)
+    yield worker
+    worker.close()
 
 
 @pytest.fixture
@@ -163,6 +174,12 @@ IMPERSONAL = """
     daily_product_sales: currency product_id          daily_reach: channel                daily_region: city country currency region state
     daily_sales: country currency customer_segment region      daily_sessions: entry_channel      daily_stock: product_id
     hourly_sales: currency      hourly_traffic: event_type
+    mart_run: mart reason state trigger version       mart_state: mart
+"""
+# The same of built-in marts, by the column alone.
+IMPERSONAL_IN_MARTS = """
+    activity campaign category channel city cohort_kind cohort_name country currency entry_channel kind metric model name path period_kind
+    preferred_category product_id region season second_category segment state subcategory
 """
 
 
@@ -177,7 +194,27 @@ def test_of_every_column_it_is_known_whether_it_names_a_person(closed: Worker) -
     with duckdb.connect(str(of(closed)), read_only=True) as connection:
         found = connection.execute(
             "select c.table_name, column_name from duckdb_columns() as c join duckdb_tables() as t using (table_oid) "
-            "where c.data_type similar to '.*(VARCHAR|BLOB|JSON).*'"
+            "where c.data_type similar to '.*(VARCHAR|BLOB|JSON).*' and c.table_name not in (select mart from mart_state)"
         ).fetchall()
     kept = {(table, column) for table, column in found if table not in EMPTIED and expression(table, column) is None}
     assert kept == known
+
+
+def test_of_every_text_in_a_mart_it_is_known_whether_it_names_a_person(worker: Worker) -> None:
+    Marts(worker).refresh()
+    found = worker.query(
+        "select c.table_name, c.column_name from duckdb_columns() as c join mart_state as s on s.mart = c.table_name "
+        "where c.data_type similar to '.*(VARCHAR|BLOB|JSON).*'"
+    )
+    kept = {column for table, column in found if expression(table, column) is None}
+    assert kept <= set(IMPERSONAL_IN_MARTS.split())
+    assert expression("customer_overview", "name") is not None
+
+
+def test_a_copy_has_no_rows_of_a_users_own_mart(worker: Worker, tmp_path: Path) -> None:
+    own = mart("own", "", "select order_id as anything from order_current", grain="anything", reads="order_current")
+    Marts(worker, own).refresh()
+    Marts(worker).refresh("top_customers")
+    with closing(take_snapshot(worker.store.cursor(), Wanted(tables=("own", "top_customers"), key=key_of(b"secret").hex()))) as snapshot:
+        rows = {table.name: sum(batch.num_rows for batch in table.batches) for table in snapshot.tables}
+    assert rows == {"own": 0, "top_customers": worker.query("select count(*) from top_customers")[0][0]}

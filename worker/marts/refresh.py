@@ -240,7 +240,10 @@ class _Refresh:
         return self.as_of >= self._progress.closed_before
 
     def _check_inputs(self) -> None:
-        """All marts that it reads must show the same day."""
+        """All marts that it reads must show the same day, and tables be on."""
+        off = {name for (name,) in self._connection.execute("select name from table_switch where not is_on").fetchall()}
+        if missing := sorted(off.intersection(self._mart.reads)):
+            raise ConfigError(f"mart {self._mart.name} reads {missing[0]}, which is switched off", f"Switch it on: tables.{missing[0]}")
         for other in self._refresher.inputs(self._mart):
             state = self._states.get(other.name)
             if state is None or state.as_of != self.as_of or state.version != self._refresher.version(other):

@@ -29,14 +29,14 @@ from worker.tables import TABLES
 
 log = structlog.get_logger(__name__)
 
-# In the order in which they are written; `customer`, which holds names and addresses, only where it is asked for.
+# In the order in which they are written; marts come after them.
 EXPORTED = (
     *("touchpoint", "order_current", "order_item", "product", "product_stock"),
     *TABLES,
     *("daily_users_running", "daily_sales_total"),
-    *("day_state", "ledger", "ledger_sales"),
+    *("day_state", "ledger", "ledger_sales", "mart_run"),
 )
-ON_REQUEST = ("customer",)
+ON_REQUEST = ("customer", "customer_overview")  # they hold names
 MANIFEST = "manifest.json"
 _TOLD_ROWS = 1_000_000  # so that who waits sees that it goes on
 

@@ -36,11 +36,12 @@ class Types(StrEnum):
 
 
 class Wanted(Facts):
-    """What a snapshot is to hold. `tables`: names of tables and views, None: all tables; of those that have a `day`, the rows from `first`
-    to `last`. `key`: of pseudonyms, in hexadecimal (see `pseudonyms`); None: ids as they are.
+    """What a snapshot is to hold. `tables`: names of tables and views, None: all tables; `if_there`: more, which may be missing. Of those
+    that have a `day`, the rows from `first` to `last`. `key`: of pseudonyms, in hexadecimal (see `pseudonyms`); None: ids as they are.
     """
 
     tables: tuple[str, ...] | None = None
+    if_there: tuple[str, ...] = ()
     first: date | None = None
     last: date | None = None
     types: Types = Types.STORED
@@ -100,7 +101,7 @@ def take_snapshot(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Snap
             connection.execute("begin transaction read only")
             head = _head(connection, wanted)
             stored = columns(connection)
-            names = wanted.tables if wanted.tables is not None else _all_tables(connection)
+            names = _all_tables(connection) if wanted.tables is None else [*wanted.tables, *(n for n in wanted.if_there if n in stored)]
         if missing := [name for name in names if name not in stored]:
             raise ConfigError(f"there is no table {', '.join(missing)}", "tidemark query 'show tables' lists them.")
         sums: dict[str, TableSum] = {}
@@ -149,6 +150,13 @@ def _all_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for (name,) in found.fetchall()]
 
 
+def _marts(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The tables of marts, of a file that is old enough not to know of any: none."""
+    if "mart_state" not in _all_tables(connection):
+        return set()
+    return {name for (name,) in connection.execute("select mart from mart_state").fetchall()}
+
+
 def _rows(
     connection: duckdb.DuckDBPyConnection, table: str, stored: Mapping[str, str], wanted: Wanted, sums: dict[str, TableSum]
 ) -> TableRows:
@@ -157,7 +165,7 @@ def _rows(
     key = {"key": bytes.fromhex(wanted.key)} if wanted.key else {}
 
     def batches() -> Iterator[pa.RecordBatch]:
-        if wanted.key and table in pseudonyms.EMPTIED:
+        if wanted.key and pseudonyms.is_emptied(table, _marts(connection)):
             return
         rows = 0
         for low, high in _pieces(connection, table, wanted) if has_day else [(None, None)]:

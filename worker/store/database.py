@@ -256,6 +256,7 @@ def rebuild(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     _empty(connection, table, _unsealed(table))
     connection.execute(f"insert into {table} by name from rebuilt {_unsealed(table)}")
     connection.execute("drop table rebuilt")
+    connection.execute(sql_text("state/all_dirty"))
 
 
 def _empty(connection: duckdb.DuckDBPyConnection, table: str, which: str) -> None:

@@ -53,6 +53,7 @@ def rebuild_day(
     for name in ("rebuild/order_change", "rebuild/rows", "rebuild/day_offset"):
         tx.run(name, day=day)
     changed = [name for name in tables if _refill(tx, connection, name, day)]
+    tx.run("rebuild/mart_dirty", is_changed=bool(changed))
     days = _changed_days(connection, day, any(TABLES[name].is_daily for name in changed), closed_before)
     tx.stage_days("changed_day", days)
     tx.run("rebuild/batch_day", day=day, is_sealed=is_sealed)
