@@ -76,9 +76,9 @@ ask = "Whose carts were abandoned in the last 30 days?"
 sql = "select customer_id, abandoned_cart_count_30d from customer_overview where abandoned_cart_count_30d > 0 order by abandoned_cart_count_30d desc, customer_id limit 20"
 */
 with lately as (
-    select customer_id, date_diff('day', day, cast($as_of as date)) < 30 as is_30d,
+    select customer_id, day > cast(cast($as_of as date) - interval 30 day as date) as is_30d,
            orders, net_cents, product_views, cart_adds, purchases, emails_sent, email_opens, email_clicks
-    from customer_day where date_diff('day', day, cast($as_of as date)) < 90
+    from customer_day where day > cast(cast($as_of as date) - interval 90 day as date)
 ),
 recent as (
     select customer_id,
@@ -92,9 +92,9 @@ recent as (
     from lately group by customer_id
 ),
 visits as (
-    select customer_id, count(*) filter (where date_diff('day', day, cast($as_of as date)) < 30) as sessions_30d, count(*) as sessions_90d
+    select customer_id, count(*) filter (where day > cast(cast($as_of as date) - interval 30 day as date)) as sessions_30d, count(*) as sessions_90d
     from session_day
-    where customer_id is not null and date_diff('day', day, cast($as_of as date)) < 90
+    where customer_id is not null and day > cast(cast($as_of as date) - interval 90 day as date)
     group by customer_id
 ),
 carts as (
