@@ -23,8 +23,11 @@ from worker.marts.definition import Mart, built_in, ordered, with_inputs
 from worker.marts.refresh import NotReady, Refresher, Request
 
 DAYS = (20, 70, 140, 400)
-GIVEN = ("ledger_sales",)  # what marts read that is written once, and others check
-KEPT = ("hourly_sessions", "active_day", "product_day")  # marts whose rows of sealed days others read
+GIVEN = ("ledger_sales", "value_model_fit")  # what marts read that is written once, and others check
+KEPT = {  # marts whose rows of sealed days others read, and their column of days
+    **dict.fromkeys(("hourly_sessions", "active_day", "product_day", "attribution_event"), "day"),
+    "attribution_credit": "order_day",
+}
 LONGEST = 60  # statements of a refresh, about
 
 
@@ -35,9 +38,14 @@ class MartLife(Simulation):
         self.sealed_rows: dict[str, list[Row]] = {}
         super().__init__(seed, directory, messages)
         self.marts = built_in()
-        settings = {"touch_cohorts": self._one(((), ("first_touch",), ("first_order", "sign_up")))}
-        self.thresholds = Thresholds(**settings)
-        settings = self.settings.marts.parameters() | {name: list(value) for name, value in settings.items()}
+        known = {"touch_cohorts": self._one(((), ("first_touch",), ("first_order", "sign_up")))}
+        self.thresholds = Thresholds(**known)
+        settings = self.settings.marts.parameters() | {name: list(value) for name, value in known.items()}
+        settings |= {
+            "min_repeaters": self._one((2, 100)),
+            "value_model": self._one(("bg_nbd", "mbg_nbd")),
+            "holdout_days": self._one((7, 90)),
+        }
         self.refresher = Refresher(self.marts, settings, self.settings.reporting_currency)
 
     def run(self) -> None:
@@ -193,8 +201,8 @@ class MartLife(Simulation):
         closed_before = self.pipeline.state.watermark.closed_before
         assert closed_before is not None
         given = {name: self._rows(name) for name in GIVEN}
-        for name in KEPT:
-            given[name] = [row for row in self.sealed_rows.get(name, []) if row["day"] < self.reference.sealed_before]
+        for name, day in KEPT.items():
+            given[name] = [row for row in self.sealed_rows.get(name, []) if row[day] < self.reference.sealed_before]
         return Facts.of(self.reference, as_of or closed_before - timedelta(days=1), given, self.thresholds)
 
     def _expected(self, name: str, facts: Facts) -> list[Row]:

@@ -20,6 +20,8 @@ EXPECTED: Mapping[str, Expected] = {
     "active_day": cohorts.active_day,
     "cohort_retention": cohorts.cohort_retention,
     "cohort_summary": lambda facts: cohorts.cohort_summary(cohorts.cohort_retention(facts)),
+    "attribution_event": attribution.attribution_event,
+    "attribution_credit": attribution.attribution_credit,
     "attribution_touch": attribution.attribution_touch,
     "attribution_channel": attribution.attribution_channel,
     "attribution_campaign": attribution.attribution_campaign,

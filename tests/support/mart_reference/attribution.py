@@ -36,41 +36,50 @@ class Conversion:
 # Touches and windows
 
 
-def touches(facts: Facts) -> list[Row]:
-    """Every touch with its customer, in order of (occurred_at, event_id)."""
-    first_page_views: dict[Hashable, Row] = {}
-    rows = _with_customers(facts)
-    for row in rows:
-        if row["event_type"] == "page_view":
-            first_page_views.setdefault((row["day"], row["session_id"]), row)
-    first_ids = {(row["day"], row["event_id"]) for row in first_page_views.values()}
-    is_touch = [row["event_type"] in facts.thresholds.touch_types or (row["day"], row["event_id"]) in first_ids for row in rows]
-    return [row for row, yes in zip(rows, is_touch, strict=True) if yes and row["customer_id"] is not None]
+def attribution_event(facts: Facts) -> list[Row]:
+    """Touches and cart_adds with their customers: an anonymous one has its session's. In order of (occurred_at, event_id)."""
+    sessions_seen: set[Hashable] = set()
+    rows = []
+    for row in sorted(facts.touchpoints, key=lambda row: (row["occurred_at"], row["event_id"])):
+        session, kind = (row["day"], row["session_id"]), row["event_type"]
+        is_touch = kind in facts.thresholds.touch_types or (kind == "page_view" and session not in sessions_seen)
+        sessions_seen |= {session} if kind == "page_view" else set()
+        customer = row["customer_id"] if row["customer_id"] is not None else facts.sessions[session]["customer_id"]
+        if customer is not None and (is_touch or kind == "cart_add"):
+            event = {name: row[name] for name in ("day", "event_id", "occurred_at", "channel")}
+            event |= {"customer_id": customer, "campaign": NONE if row["campaign"] is None else row["campaign"]}
+            rows.append(event | {"is_touch": is_touch, "is_cart_add": kind == "cart_add"})
+    return rows
+
+
+def _events(facts: Facts, kind: str) -> dict[str, list[Row]]:
+    """By customer, those of sealed days too."""
+    rows = [row for row in [*facts.given["attribution_event"], *attribution_event(facts)] if row[kind]]
+    return by_column(sorted(rows, key=lambda row: (row["occurred_at"], row["event_id"])), "customer_id")
 
 
 def conversions(facts: Facts) -> list[Conversion]:
     """Every counted order with its window."""
     window = timedelta(hours=facts.thresholds.touch_window_hours)
-    touched = by_column(touches(facts), "customer_id")
-    carts = by_column([row for row in _with_customers(facts) if row["event_type"] == "cart_add"], "customer_id")
+    touches, cart_adds = _events(facts, "is_touch"), _events(facts, "is_cart_add")
     found = []
     for order in facts.counted:
 
         def within(rows: Iterable[Row], ordered_at: datetime = order["ordered_at"]) -> list[Row]:
             return [row for row in rows if ordered_at - window < row["occurred_at"] <= ordered_at]
 
-        cart_adds = within(carts.get(order["customer_id"], []))
-        first = cart_adds[0]["occurred_at"] if cart_adds else None
-        found.append(Conversion(order, within(touched.get(order["customer_id"], [])), first))
+        carts = within(cart_adds.get(order["customer_id"], []))
+        first = carts[0]["occurred_at"] if carts else None
+        found.append(Conversion(order, within(touches.get(order["customer_id"], [])), first))
     return found
 
 
 def null_journeys(facts: Facts) -> list[list[Row]]:
     """Maximal runs of a customer's touches in no conversion's window, broken by a gap over the window's length, once they have ended."""
     window = timedelta(hours=facts.thresholds.touch_window_hours)
-    used = {(row["day"], row["event_id"]) for conversion in conversions(facts) for row in conversion.touches}
+    used = {(row["event_day"], row["event_id"]) for row in _credits(facts)}
     runs: list[list[Row]] = []
-    for rows in by_column(touches(facts), "customer_id").values():
+    for rows in _events(facts, "is_touch").values():
         run: list[Row] = []
         for row in rows:
             is_used = (row["day"], row["event_id"]) in used
@@ -81,15 +90,6 @@ def null_journeys(facts: Facts) -> list[list[Row]]:
                 run.append(row)
         runs += [run] if run else []
     return [run for run in runs if run[-1]["occurred_at"] + window <= facts.end]
-
-
-def _with_customers(facts: Facts) -> list[Row]:
-    """All touchpoints in order; an anonymous one has its session's customer."""
-    rows = [
-        row if row["customer_id"] is not None else row | {"customer_id": facts.sessions[row["day"], row["session_id"]]["customer_id"]}
-        for row in facts.touchpoints
-    ]
-    return sorted(rows, key=lambda row: (row["occurred_at"], row["event_id"]))
 
 
 # The rule models: weights that sum to 1 over a window's touches, one or more
@@ -184,19 +184,53 @@ def shared_out(value: int, weights: Sequence[Fraction]) -> list[int]:
 # The tables
 
 
-def attribution_touch(facts: Facts) -> list[Row]:
-    """Every (conversion, touch, model) whose weight is not 0."""
+def attribution_credit(facts: Facts) -> list[Row]:
+    """Every conversion's touches with their weights and cents by model; a conversion without a touch is one row without event_id."""
     rows = []
     for conversion in conversions(facts):
-        order = conversion.order
-        for model, weigh in MODELS.items() if conversion.touches else ():
-            weights = weigh(facts, conversion)
-            assert sum(weights) == 1
-            for touch, weight, credit in zip(conversion.touches, weights, shared_out(order["net_cents"], weights), strict=True):
-                key = {"order_day": order["day"], "order_id": order["order_id"], "event_day": touch["day"], "event_id": touch["event_id"]}
-                row = key | {"model": model, "weight": float(weight), "credit_cents": credit}
-                rows.append(row | {"_exact": weight, "_touch": touch})
-    return [row for row in rows if row["weight"]]
+        order, touches = conversion.order, conversion.touches
+        key = {"order_day": order["day"], "order_id": order["order_id"], "places": max(len(touches), 1)}
+        key |= {name: order[name] for name in ("customer_id", "ordered_at", "net_cents")}
+        if not touches:
+            nothing = dict.fromkeys(("event_day", "event_id", "occurred_at", "channel", "campaign"))
+            rows.append(key | nothing | {"place": 1, "_credits": dict.fromkeys(MODELS, (Fraction(1), order["net_cents"]))})
+            continue
+        by_model = {model: weigh(facts, conversion) for model, weigh in MODELS.items()}
+        assert all(sum(weights) == 1 for weights in by_model.values())
+        cents = {model: shared_out(order["net_cents"], weights) for model, weights in by_model.items()}
+        for place, touch in enumerate(touches):
+            row = key | {name: touch[name] for name in ("event_id", "occurred_at", "channel", "campaign")}
+            credits = {model: (by_model[model][place], cents[model][place]) for model in MODELS}
+            rows.append(row | {"place": place + 1, "event_day": touch["day"], "_credits": credits})
+    for row in rows:
+        row |= {f"weight_{model}": float(weight) for model, (weight, _) in row["_credits"].items()}
+        row |= {f"credit_{model}": credit for model, (_, credit) in row["_credits"].items()}
+    return rows
+
+
+def _credits(facts: Facts) -> list[Row]:
+    """Those of conversions of sealed days too."""
+    return [*facts.given["attribution_credit"], *attribution_credit(facts)]
+
+
+def _journeys(facts: Facts) -> list[list[Row]]:
+    """The credits of each conversion with a touch, in order."""
+    journeys: dict[Hashable, list[Row]] = defaultdict(list)
+    for row in _credits(facts):
+        if row["event_id"] is not None:
+            journeys[row["order_day"], row["order_id"]].append(row)
+    return list(journeys.values())
+
+
+def attribution_touch(facts: Facts) -> list[Row]:
+    """Every (conversion, touch, model) whose weight is not 0."""
+    return [
+        {name: row[name] for name in ("order_day", "order_id", "event_day", "event_id")}
+        | {"model": model, "weight": float(weight), "credit_cents": credit}
+        for row in _credits(facts)
+        for model, (weight, credit) in row["_credits"].items()
+        if weight and row["event_id"] is not None
+    ]
 
 
 def attribution_channel(facts: Facts) -> list[Row]:
@@ -208,29 +242,24 @@ def attribution_campaign(facts: Facts) -> list[Row]:
 
 
 def attribution_path(facts: Facts) -> list[Row]:
-    """By month and path of channels. Conversions without a touch have no path."""
-    journeys: dict[tuple[date, str], list[tuple[Sequence[Row], Row | None]]] = defaultdict(list)
-    for conversion in conversions(facts):
-        if conversion.touches:
-            journeys[month_of(conversion.order["day"]), _path(conversion.touches)].append((conversion.touches, conversion.order))
+    """By month and path of channels. Conversions without a touch have no path; the mean of touches is over all journeys."""
+    paths: dict[tuple[date, str], tuple[list[list[Row]], list[list[Row]]]] = defaultdict(lambda: ([], []))
+    for journey in _journeys(facts):
+        paths[month_of(journey[0]["order_day"]), _path(journey)][0].append(journey)
     for run in null_journeys(facts):
-        journeys[month_of(run[-1]["day"]), _path(run)].append((run, None))
-    rows = []
-    for (month, path), found in journeys.items():
-        converting = [(seen, order) for seen, order in found if order]
-        hours = [(order["ordered_at"] - seen[0]["occurred_at"]) / timedelta(hours=1) for seen, order in converting]
-        rows.append(
-            {
-                "month": month,
-                "path": path,
-                "conversions": len(converting),
-                "value_cents": sum(order["net_cents"] for _, order in converting),
-                "nulls": len(found) - len(converting),
-                "mean_touches": mean(len(seen) for seen, _ in found),
-                "mean_hours": mean(hours),
-            }
-        )
-    return rows
+        paths[month_of(run[-1]["day"]), _path(run)][1].append(run)
+    return [
+        {
+            "month": month,
+            "path": path,
+            "conversions": len(converting),
+            "value_cents": sum(journey[0]["net_cents"] for journey in converting),
+            "nulls": len(nulls),
+            "mean_touches": mean(len(journey) for journey in converting + nulls),
+            "mean_hours": mean((journey[0]["ordered_at"] - journey[0]["occurred_at"]) / timedelta(hours=1) for journey in converting),
+        }
+        for (month, path), (converting, nulls) in paths.items()
+    ]
 
 
 def _path(seen: Iterable[Row]) -> str:
@@ -244,7 +273,7 @@ State = tuple[str, ...]
 
 
 def _state(row: Row, grain: Grain) -> State:
-    return tuple(NONE if row[column] is None else row[column] for column in grain)
+    return tuple(row[column] for column in grain)
 
 
 def _by_grain(facts: Facts, grain: Grain) -> list[Row]:
@@ -259,13 +288,14 @@ def _by_grain(facts: Facts, grain: Grain) -> list[Row]:
                 found = sums[kind, start(day), model, state]
                 found[:] = found[0] + weight, found[1] + credit, found[2] + cost
 
-    for row in attribution_touch(facts):
-        add(row["model"], row["order_day"], _state(row["_touch"], grain), row["_exact"], row["credit_cents"], 0)
-    for model in (*MODELS, "markov"):
-        for conversion in conversions(facts):
-            if not conversion.touches:
-                add(model, conversion.order["day"], nobody, Fraction(1), conversion.order["net_cents"], 0)
-        for row in facts.tables["daily_channel"]:
+    for row in _credits(facts):
+        is_touched = row["event_id"] is not None
+        for model, (weight, credit) in row["_credits"].items():
+            add(model, row["order_day"], _state(row, grain) if is_touched else nobody, weight, credit, 0)
+        if not is_touched:
+            add("markov", row["order_day"], nobody, Fraction(1), row["net_cents"], 0)
+    for row in facts.tables["daily_channel"]:
+        for model in (*MODELS, "markov"):
             add(model, row["day"], _state(row, grain), Fraction(0), 0, row["cost_cents"])
     for month, state, share, credit in _markov_credits(facts, grain):
         add("markov", month, state, share, credit, 0)
@@ -281,21 +311,19 @@ def _by_grain(facts: Facts, grain: Grain) -> list[Row]:
 
 def _markov_credits(facts: Facts, grain: Grain) -> list[tuple[date, State, Fraction, int]]:
     """(month, state, conversions, cents) of each month with converting journeys."""
-    converting: dict[date, list[Conversion]] = defaultdict(list)
+    converting: dict[date, list[list[Row]]] = defaultdict(list)
     nulls: dict[date, list[list[State]]] = defaultdict(list)
-    for conversion in conversions(facts):
-        if conversion.touches:
-            converting[month_of(conversion.order["day"])].append(conversion)
+    for journey in _journeys(facts):
+        converting[month_of(journey[0]["order_day"])].append(journey)
     for run in null_journeys(facts):
         nulls[month_of(run[-1]["day"])].append([_state(row, grain) for row in run])
     found = []
-    for month, members in converting.items():
-        paths = [[_state(row, grain) for row in conversion.touches] for conversion in members]
-        _, effects = markov(paths, nulls[month])
+    for month, journeys in converting.items():
+        _, effects = markov([[_state(row, grain) for row in journey] for journey in journeys], nulls[month])
         states = sorted(effects)
         shares = [effects[state] / sum(effects.values()) for state in states]
-        cents = shared_out(sum(conversion.order["net_cents"] for conversion in members), shares)
-        found += [(month, state, share * len(members), part) for state, share, part in zip(states, shares, cents, strict=True)]
+        cents = shared_out(sum(journey[0]["net_cents"] for journey in journeys), shares)
+        found += [(month, state, share * len(journeys), part) for state, share, part in zip(states, shares, cents, strict=True)]
     return found
 
 
