@@ -5,6 +5,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -60,7 +61,9 @@ class Pipeline:
 
     def decode(self, messages: MessageBatch, now: datetime) -> EventBatch:
         """Bytes to events. Raises Unavailable where the registry is away (call again with the same messages), Fatal where it refuses."""
-        return self._decoder.decode(messages, now)
+        batch = self._decoder.decode(messages, now)
+        may_expire = self._settings.retention.days is not None or self.state.sealed_before is not None
+        return batch if may_expire else replace(batch, messages=messages.without_bytes())
 
     def step(self, batch: EventBatch, now: datetime, tick: float) -> StepResult:
         """Merge one decoded batch and commit it with its position. Nothing is visible before the commit.
