@@ -47,7 +47,8 @@ bought as (
     select customer_id, min(day) as first_order_day, max(day) as last_order_day,
            max(day) filter (where gap_days > $comeback_gap_days) as comeback_day,
            sum(orders) as orders, count(*) as order_days, sum(units) as units, sum(net_cents) as net_cents,
-           min_by(orders, day) as first_day_orders, min_by(net_cents, day) as first_day_net_cents
+           min_by(orders, day) filter (where orders is not null) as first_day_orders,
+           min_by(net_cents, day) filter (where net_cents is not null) as first_day_net_cents
     from order_day group by customer_id
 ),
 activity as (

@@ -12,6 +12,6 @@ hour = { about = "0 to 23, of the session's first touchpoint, in the reporting t
 sessions = { about = "sessions that began in this hour" }
 */
 with begun as (
-    select day, session_id, cast(arg_min(hour, occurred_at) as integer) as hour from touchpoint group by day, session_id
+    select day, session_id, cast(arg_min(hour, occurred_at) filter (where hour is not null) as integer) as hour from touchpoint group by day, session_id
 )
 select day, hour, count(*) as sessions from begun group by day, hour

@@ -21,7 +21,7 @@ ask = "What runs out within a week?"
 sql = "select product_id, name, stock, days_left from inventory_status where days_left <= 7 order by days_left, product_id"
 */
 with last_reading as (
-    select product_id, arg_max(stock_last, day) as stock, max(day) as read_on from daily_stock group by product_id
+    select product_id, arg_max(stock_last, day) filter (where stock_last is not null) as stock, max(day) as read_on from daily_stock group by product_id
 ),
 sold as (
     select product_id, cast(sum(units) as bigint) as units

@@ -80,7 +80,8 @@ reading as (
     from daily_stock
 ),
 stock as (
-    select product_id, month, min(day) as first_day, min(stock_min) as stock_minimum, max(stock_max) as stock_maximum, arg_max(stock_last, day) as stock_last,
+    select product_id, month, min(day) as first_day, min(stock_min) as stock_minimum, max(stock_max) as stock_maximum,
+           arg_max(stock_last, day) filter (where stock_last is not null) as stock_last,
            sum(cast(stock_last as decimal(38, 0)) * held_days) as held, cast(sum(held_days) as bigint) as held_days
     from reading
     group by product_id, month
