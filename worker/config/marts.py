@@ -6,7 +6,7 @@ Names of settings are unique over all families: under its name each is bound to 
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -54,6 +54,26 @@ class Traffic(Section):
     traffic_season_days: int = Field(90, ge=1, description="how many days back traffic_season looks")
 
 
+_Weight = Annotated[int, Field(ge=1)]
+ThreeWeights = Annotated[tuple[_Weight, _Weight, _Weight], BeforeValidator(_listed)]
+FourWeights = Annotated[tuple[_Weight, _Weight, _Weight, _Weight], BeforeValidator(_listed)]
+
+
+class Attribution(Section):
+    """attribution_touch, attribution_channel, attribution_campaign, attribution_path. Weights are whole numbers in proportion."""
+
+    touch_types: Names = Field(("ad_click", "email_click"), description="event types that are touches, beside a session's first page_view")
+    direct_channels: Names = Field(("direct",), description="channels that last_non_direct passes over")
+    touch_window_hours: int = Field(720, ge=1, description="how long before an order a touch has a part in it")
+    half_life_days: int = Field(7, ge=1, description="time_decay: how much earlier a touch counts half")
+    u_shaped: ThreeWeights = Field((40, 20, 40), description="weights of the first touch, of all between, of the last")
+    j_shaped: ThreeWeights = Field((20, 20, 60), description="the same")
+    w_shaped: FourWeights = Field((30, 30, 30, 10), description="first touch, lead, last, all others")
+    two_touch: Literal["proportional", "split_middle"] = Field(
+        "proportional", description="two touches share by their own weights, or take half each of what is for those between (split_middle)"
+    )
+
+
 class Cohorts(Section):
     """cohort_retention, cohort_summary."""
 
@@ -71,6 +91,32 @@ class Overview(Section):
     abandoned_after_hours: int = Field(24, ge=0, description="a cart without an order so many hours after its session's end is abandoned")
 
 
+_Days = Annotated[int, Field(ge=0)]
+_Share = Annotated[float, Field(gt=0, lt=1)]
+FourDays = Annotated[tuple[_Days, _Days, _Days, _Days], BeforeValidator(_listed)]
+TwoShares = Annotated[tuple[_Share, _Share], BeforeValidator(_listed)]
+FiveShares = Annotated[tuple[_Share, _Share, _Share, _Share, _Share], BeforeValidator(_listed)]
+FiveNumbers = Annotated[tuple[float, float, float, float, float], BeforeValidator(_listed)]
+
+
+class Value(Section):
+    """value_model_fit, customer_value."""
+
+    recency_limits: FourDays = Field((30, 90, 180, 365), description="days since the last order that end the classes of recency")
+    recency_multipliers: FiveNumbers = Field((1.0, 0.8, 0.6, 0.4, 0.2), description="of the monthly value, by class")
+    churn_probabilities: FiveShares = Field((0.1, 0.2, 0.4, 0.7, 0.9), description="by class")
+    confidence_limits: TwoShares = Field((0.3, 0.6), description="churn probabilities that confidence high and medium stay below")
+    discount_rate: float = Field(0.1, gt=0, description="what money loses in a year, by the month")
+    value_months: int = Field(12, ge=1, description="how many months heuristic_value_12m and model_value reach")
+    value_years: int = Field(3, ge=1, description="how many years value_3y reaches")
+    value_model: Literal["bg_nbd", "mbg_nbd"] = Field("bg_nbd", description="mbg_nbd: a customer may drop out after its first order too")
+    min_repeaters: int = Field(100, ge=1, description="nothing is fitted on fewer customers who came back")
+    refit_share: float = Field(
+        0.1, ge=0, description="models and clusters are fitted anew when the orders have changed by more than this share"
+    )
+    holdout_days: int = Field(90, ge=1, description="how many last days a fit on the days before is tried on")
+
+
 class Marts(Section):
     """Derived tables, refreshed beside the live stream. A family of marts has a section of its own, `[marts.attribution]` and so on."""
 
@@ -82,9 +128,11 @@ class Marts(Section):
     max_offset_lag: int = Field(1_000_000, ge=0, description="marts wait while more messages than this are still to be read")
     cohorts: Cohorts = Cohorts()
     overview: Overview = Overview()
+    attribution: Attribution = Attribution()
     products: Products = Products()
     sales: Sales = Sales()
     traffic: Traffic = Traffic()
+    value: Value = Value()
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Values for some of the families' settings, as SQL has them bound. Raises ValueError where one is none, or has no such value."""

@@ -5,6 +5,7 @@ A function imports what it needs when it runs: the worker starts without scipy a
 
 from collections.abc import Callable, Mapping
 from datetime import date
+from importlib import import_module
 from typing import Any, Protocol, TypeAlias
 
 import pyarrow as pa
@@ -27,4 +28,18 @@ class Refresh(Protocol):
 
 Function: TypeAlias = Callable[[pa.Table, Refresh], pa.Table]
 
-FUNCTIONS: dict[str, Function] = {}
+
+def _from(module: str, name: str) -> Function:
+    """The function of that name in a module of worker.marts, which is imported when it is called."""
+
+    def function(rows: pa.Table, refresh: Refresh) -> pa.Table:
+        return getattr(import_module(f"worker.marts.{module}"), name)(rows, refresh)
+
+    return function
+
+
+FUNCTIONS: dict[str, Function] = {
+    "attribution_markov": _from("attribution", "attribution_markov"),
+    "customer_value": _from("value", "customer_value"),
+    "value_model_fit": _from("value", "value_model_fit"),
+}

@@ -63,7 +63,7 @@ def fit_gamma_gamma(x: Array, mean_value: Array, min_repeaters: int = 1) -> Gamm
     log_likelihood = optimum.log_likelihood - repeaters * float(np.log(scale))
     scaled = Optimum(np.array([p, q, v]), optimum.covariance, log_likelihood)
     if q <= 1:
-        return GammaGammaFit(Status.NO_EXPECTED_VALUE, None, scaled)
+        return GammaGammaFit(Status.INFINITE_MEAN, None, scaled)
     return GammaGammaFit(Status.CONVERGED, GammaGamma(p, q, v), scaled)
 
 

@@ -24,7 +24,7 @@ class Status(StrEnum):
     NO_REPEATS = "no_repeats"  # nobody came back: the data say nothing of rates
     TOO_FEW_REPEATERS = "too_few_repeaters"
     NO_OPTIMUM = "no_optimum"  # the likelihood grows to the edge of what is sensible, or is flat
-    NO_EXPECTED_VALUE = "no_expected_value"  # q <= 1: the mean of the mean values is infinite
+    INFINITE_MEAN = "infinite_mean"  # q <= 1: the mean of the mean values is infinite
 
 
 @dataclass(frozen=True, slots=True)
