@@ -80,7 +80,7 @@ class JobLife(Simulation):
         while self.log.arrivals() or self._unfinished():
             if self.log.arrivals() and self.random.random() < 0.4:
                 self._let_messages_arrive()
-                self._step(self.pipeline.decode(self.pipeline.poll(), self.now))
+                self._step(self._poll())
             elif self._unfinished():
                 self._work(self._unfinished()[0])
             else:
@@ -293,8 +293,8 @@ class JobLife(Simulation):
         messages = super()._stream(seed, options)
         return list(without_conflicts(messages, options.time_zone)) if self.is_single else messages
 
-    def _committed(self, batch: EventBatch) -> None:
-        for messages in batch.messages.messages.values():
+    def _committed(self) -> None:
+        for messages in self.polled.messages.values():
             for message in messages:
                 assert isinstance(message, Produced)
                 self._process(Origin.LIVE, Reading(message), self.now)

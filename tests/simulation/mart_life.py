@@ -28,6 +28,7 @@ KEPT = {  # marts whose rows of sealed days others read, and their column of day
     **dict.fromkeys(("hourly_sessions", "active_day", "product_day", "attribution_event"), "day"),
     "attribution_credit": "order_day",
 }
+COVARIANCES = {"covariance": 4, "value_covariance": 3}
 LONGEST = 60  # statements of a refresh, about
 
 
@@ -52,7 +53,7 @@ class MartLife(Simulation):
         """Read the log to its end, then compare. Raises AssertionError where something is not as it should be."""
         while self.log.arrivals():
             self._let_messages_arrive()
-            self._step(self.pipeline.decode(self.pipeline.poll(), self.now))
+            self._step(self._poll())
             kind = self.random.random()
             if kind < 0.2:
                 self._refresh_perhaps()
@@ -62,7 +63,7 @@ class MartLife(Simulation):
                 self._restart()
         for _ in range(3):
             self.now += timedelta(minutes=2)
-            self._step(self.pipeline.decode(self.pipeline.poll(), self.now))
+            self._step(self._poll())
         self.check()
         self.store.close()
 
@@ -71,6 +72,7 @@ class MartLife(Simulation):
         if self.pipeline.state.watermark.closed_before is None:
             return
         self.met["checks"] += 1
+        self._plant_fit()
         as_of = None if self._has_retention or self.random.random() < 0.8 else self._some_day()
         self._refresh(Request(as_of=as_of))
         facts = self._facts(as_of)
@@ -128,6 +130,21 @@ class MartLife(Simulation):
         if sealed_before is not None and sealed_before > self.reference.sealed_before:
             self.met["seals"] += 1
             self.reference.seal(sealed_before)
+
+    def _plant_fit(self) -> None:
+        """Customers this few have no likeliest parameters, so now and then a fit is made up."""
+        fits = self._rows("value_model_fit")
+        if not fits or self.random.random() < 0.5:
+            return
+        one = self.random.uniform
+        fit = max(fits, key=lambda row: row["fit_id"])
+        fit |= {"fit_id": fit["fit_id"] + 1, "status": "converged", "value_status": "converged"}
+        fit |= {"r": one(0.2, 3), "alpha": one(3, 50), "a": one(0.2, 0.9), "b": one(0.5, 5)}
+        fit |= {"p": one(1, 7), "q": one(1.5, 5), "v": one(100, 5000)}
+        fit |= {name: [one(0.01, 0.1) if i == j else 0.001 for i in range(size) for j in range(size)] for name, size in COVARIANCES.items()}
+        with self.store.cursor() as connection:
+            connection.execute(f"insert into value_model_fit ({', '.join(fit)}) values ({', '.join(f'${name}' for name in fit)})", fit)
+        self.met["made-up fits"] += 1
 
     def _some_day(self) -> date:
         """Any, open ones too."""

@@ -69,14 +69,14 @@ class Simulation:
         """Read the log to its end. Raises AssertionError at the first commit after which something is not as it should be."""
         while self.log.arrivals():
             self._let_messages_arrive()
-            self._step(self.pipeline.decode(self.pipeline.poll(), self.now))
+            self._step(self._poll())
             if self.random.random() < 0.3:
                 self.check()
             if self.random.random() < 0.1:
                 self._restart()
         for _ in range(3):
             self.now += timedelta(minutes=2)
-            self._step(self.pipeline.decode(self.pipeline.poll(), self.now))
+            self._step(self._poll())
         self.check()
         self.store.close()
 
@@ -140,6 +140,11 @@ class Simulation:
         self.now = max(self.now, ahead) + self._one((timedelta(0), timedelta(seconds=1), timedelta(minutes=3)))
         self.log.visible_until = self.now
 
+    def _poll(self) -> EventBatch:
+        """What the log gives next. The pipeline lets messages go, the reference wants them."""
+        self.polled = self.pipeline.poll()
+        return self.pipeline.decode(self.polled, self.now)
+
     def _step(self, batch: EventBatch) -> None:
         """Commit a batch, whatever happens on the way; the reference follows if the file moved on."""
         before = self.pipeline.state.commit_id
@@ -152,7 +157,7 @@ class Simulation:
         commits = self.pipeline.state.commit_id - before
         assert commits in (0, 1), f"{commits} commits of one batch, the last is {before + commits}"
         if commits:
-            self._committed(batch)
+            self._committed()
 
     def _survived(self, commit: Callable[[], None]) -> bool:
         """Whatever happens to a commit: False if the disk fails, so that nothing was committed. After a death the next worker is there."""
@@ -187,9 +192,9 @@ class Simulation:
         store = self.settings.store.model_copy(update={"path": file})
         self.settings = self.settings.model_copy(update={"store": store})
 
-    def _committed(self, batch: EventBatch) -> None:
-        """The reference follows the file: it processes the batch and seals what the file sealed."""
-        for stream, messages in batch.messages.messages.items():
+    def _committed(self) -> None:
+        """The reference follows the file: it processes what was read and seals what the file sealed."""
+        for stream, messages in self.polled.messages.items():
             for message in messages:
                 outcome = self.reference.process(stream.value, message, self.now)
                 if outcome in self.kept:
