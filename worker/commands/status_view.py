@@ -148,7 +148,7 @@ class StatusView:
         marts = self._status.marts
         as_of = max((each.as_of for each in marts if each.as_of), default=None)
         if as_of is None:
-            return ""
+            return "none yet"
         behind = [each.mart for each in marts if each.as_of != as_of]
         failed = [f"{each.mart} failed: {shown(each.message)}" for each in marts if each.state == RunState.FAILED]
         return "; ".join([f"{len(marts) - len(behind)} of {len(marts)} as of {as_of}", *failed])
