@@ -1,5 +1,5 @@
--- dim_date: the calendar from the first day with an event to as_of, a row each day.
--- grain: (day)   reads: day_state, day_offset, day_checksum   parameters: seasons
+-- dim_date: the calendar from the first day of which anything is known to as_of, a row each day.
+-- grain: (day)   reads: day_state   parameters: seasons
 /*
 priority = 10
 [columns]
@@ -22,16 +22,8 @@ remedy = "tidemark marts refresh dim_date"
 ask = "Do weekends sell more than working days?"
 sql = "select d.is_weekend, avg(cast(s.revenue as double)) as mean_revenue from sales_trend s join dim_date d on d.day = s.day where s.currency = 'USD' group by d.is_weekend order by d.is_weekend"
 */
-with known as (
-    -- A sealed day may stand in day_state for expired events alone, and has no offsets where its events came from files.
-    select day from day_state where not is_sealed
-    union all
-    select day from day_offset
-    union all
-    select day from day_checksum where row_count > 0
-),
-calendar as (
-    select unnest(generate_series(first_day, $as_of, interval 1 day)) as day from (select min(day) as first_day from known)
+with calendar as (
+    select unnest(generate_series(first_day, $as_of, interval 1 day)) as day from (select min(day) as first_day from day_state)
 ),
 dated as (
     -- 1969-12-29 was a Monday; before 1980 there are no events.

@@ -2,7 +2,7 @@
 
 from tests.sql.conftest import NewWorker
 from tests.support.marts import Marts
-from tests.support.worker import Worker, line, order, touch
+from tests.support.worker import Worker, line, order, product, touch
 
 
 def test_a_trend_has_every_day_from_its_currencys_first_to_as_of(worker: Worker) -> None:
@@ -120,3 +120,14 @@ def test_there_are_no_seasons_unless_they_are_named(worker: Worker) -> None:
     marts = Marts(worker)
     marts.refresh("dim_date")
     assert marts.rows("dim_date", "day", "season") == [("2026-03-05", None)]
+
+
+def test_the_calendar_begins_with_the_first_order_touchpoint_or_stock_that_was_accepted(new_worker: NewWorker) -> None:
+    worker = new_worker(retention={"days": 5})
+    worker.feed(touch("c1", "2026-03-01"), close="2026-03-20")
+    marts = Marts(worker)
+    marts.refresh("dim_date")
+    assert marts.rows("dim_date", "day")[0] == ("2026-03-01",)
+    worker.feed(touch("c1", "1999-03-01"), product("p1", "2026-02-27", stock_level=3))  # the first one expires
+    marts.refresh("dim_date")
+    assert marts.rows("dim_date", "day")[0] == ("2026-02-27",)

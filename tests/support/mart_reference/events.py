@@ -31,7 +31,7 @@ class Facts:
     """What the accepted messages say of the days up to `as_of`. Orders are whole versions, each with its items.
 
     `tables` are the reference's, rows of later days left out; `orders` of any currency and status, sealed days left out. `first_day`: of
-    any event. `given`: what marts read that was written once: the ledger, model fits, snapshots, what was counted before days were sealed.
+    any event or stock. `given`: what marts read that was written once: the ledger, model fits, snapshots, what was counted of sealed days.
     """
 
     as_of: date
@@ -48,7 +48,8 @@ class Facts:
         tables = {name: [row for row in rows if row.get("day", as_of) <= as_of] for name, rows in reference.tables().items()}
         tables["customer_first"] = [first for row in tables["customer_first"] if (first := _firsts_up_to(row, as_of))]
         orders = [row for row in reference.order_rows() if row["day"] <= as_of]
-        first_day = min((day for day, _, _ in reference.day_offsets), default=None)
+        known = {day for day, _, _ in reference.day_offsets} | {row["day"] for row in tables["daily_stock"]}
+        first_day = min(known, default=None)
         return cls(as_of, reference.zone, reference.reporting_currency, tables, orders, first_day, given, thresholds)
 
     @cached_property
