@@ -1,4 +1,4 @@
-"""Avro in Confluent framing, for whole columns at once: each field of all records is a matrix of bytes, and fields are joined by rows."""
+"""Avro in Confluent framing, for all records at once: each field of all records is a matrix of bytes, and fields are joined by rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Octets = NDArray[np.uint8]
 
-_VARINT = 10  # bytes that a 64-bit varint takes at most
+_PLACES = np.arange(255, dtype=np.uint8)  # in a field; fields are shorter than 255 bytes
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 _DIGITS = np.delete(np.arange(36), [8, 13, 18, 23])
 
@@ -44,14 +44,16 @@ class Pieces:
 def numbers(values: Ints) -> Pieces:
     """Avro int or long: zigzag, then seven bits a byte."""
     rest = ((values << 1) ^ (values >> 63)).astype(np.uint64)
-    cells = np.zeros((len(values), _VARINT), np.uint8)
-    used = np.zeros(len(values), np.int64)
-    for place in range(_VARINT):
-        more = rest > 0x7F
-        cells[:, place] = (rest & 0x7F) | (more.astype(np.uint64) << 7)
-        used[(used == 0) & ~more] = place + 1
+    width = max(1, -(-int(rest.max(initial=0)).bit_length() // 7))
+    cells = np.empty((len(values), width), np.uint8)
+    used = np.ones(len(values), np.int64)
+    for place in range(width):
+        octets = rest.astype(np.uint8) & 0x7F
         rest >>= np.uint64(7)
-    return Pieces(cells[:, : used.max(initial=0)], used)
+        more = rest > 0
+        cells[:, place] = octets | more.view(np.uint8) << 7
+        used += more
+    return Pieces(cells, used)
 
 
 def texts(values: Sequence[str]) -> Pieces:
@@ -62,18 +64,24 @@ def texts(values: Sequence[str]) -> Pieces:
     return numbers(sizes) + Pieces(cells, sizes)
 
 
+def hexadecimal(ids: Octets) -> Octets:
+    """The texts of UUIDs of 16 bytes each, shape (n, 16): shape (n, 36)."""
+    cells = np.full((len(ids), 36), ord("-"), np.uint8)
+    cells[:, _DIGITS[0::2]] = _HEX[ids >> 4]
+    cells[:, _DIGITS[1::2]] = _HEX[ids & 15]
+    return cells
+
+
 def uuids(ids: Octets) -> Pieces:
     """Avro strings: canonical UUIDs of 16 bytes each, shape (n, 16)."""
-    cells = np.full((len(ids), 37), ord("-"), np.uint8)
-    cells[:, 0] = 2 * 36
-    cells[:, 1 + _DIGITS[0::2]] = _HEX[ids >> 4]
-    cells[:, 1 + _DIGITS[1::2]] = _HEX[ids & 15]
-    return Pieces(cells, np.full(len(ids), 37))
+    cells = hexadecimal(ids)
+    return Pieces(np.hstack([np.full((len(ids), 1), 2 * 36, np.uint8), cells]), np.full(len(ids), 37))
 
 
 def optional(present: Bools, piece: Pieces) -> Pieces:
     """Avro ["null", x]."""
-    return numbers(present.astype(np.int64)) + piece.where(present)
+    branch = present.astype(np.uint8)[:, None] * 2
+    return Pieces(np.hstack([branch, piece.cells]), 1 + np.where(present, piece.used, 0))
 
 
 def frame(schema_id: int, rows: int) -> Pieces:
@@ -84,7 +92,7 @@ def frame(schema_id: int, rows: int) -> Pieces:
 def messages(fields: Sequence[Pieces]) -> list[bytes]:
     """The fields of each record one after another, a message a record."""
     whole = np.hstack([piece.cells for piece in fields])
-    is_used = np.hstack([np.arange(piece.cells.shape[1]) < piece.used[:, None] for piece in fields])
+    is_used = np.hstack([_PLACES[: piece.cells.shape[1]] < piece.used.astype(np.uint8)[:, None] for piece in fields])
     data = whole[is_used].tobytes()
     ends = np.cumsum(reduce(np.add, [piece.used for piece in fields])).tolist()
     return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]

@@ -1,23 +1,14 @@
-"""What was measured: a table of stages for people, JSON with versions and machine for the record."""
+"""What was measured, for people: where the time of a message goes, and how that differs from case to case."""
 
-import os
-import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from importlib.metadata import version
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import median
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import confluent_kafka
-import psutil
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.data import Shape
 from tests.bench.engine import Measured, Spent
-from worker import __version__
 
 MIB = 2**20
 
@@ -41,14 +32,16 @@ _STAGE_OF = {
 }
 
 Row: TypeAlias = tuple[str, Spent]
+Ratios: TypeAlias = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of one scenario. `load`: the machine's load average before it; `others_cpu`: CPU seconds of the machine's other processes,
+    """One run of one case. `load`: the machine's load average before it; `others_cpu`: CPU seconds of the machine's other processes,
     the broker among them, while it ran."""
 
-    scenario: str
+    case: str
+    tables: str
     measured: Measured
     load: float
     others_cpu: float
@@ -58,6 +51,11 @@ class Run:
     def rate(self) -> float:
         """Messages a second, from the first poll to the last commit."""
         return self.measured.messages / self.measured.wall
+
+    @property
+    def cpu_per_message(self) -> float:
+        """Seconds."""
+        return self.measured.cpu / self.measured.messages
 
 
 def stages(measured: Measured) -> list[tuple[Row, list[Row]]]:
@@ -86,11 +84,16 @@ def stages(measured: Measured) -> list[tuple[Row, list[Row]]]:
     ]
 
 
+def median_run(runs: Sequence[Run]) -> Run:
+    """By rate."""
+    return sorted(runs, key=lambda run: run.rate)[len(runs) // 2]
+
+
 def show(console: Console, runs: Sequence[Run]) -> None:
     """The stage table of the median run, and one line for each run."""
-    run = sorted(runs, key=lambda run: run.rate)[len(runs) // 2]
+    run = median_run(runs)
     measured = run.measured
-    table = Table(title=f"{run.scenario}: {measured.messages:,} messages in {len(measured.batches)} commits", title_justify="left")
+    table = Table(title=f"{run.case}: {measured.messages:,} messages in {len(measured.batches)} commits", title_justify="left")
     for heading in ("stage", "CPU µs/message", "wall µs/message", "ms/commit"):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
     for (stage, spent), files in stages(measured):
@@ -107,31 +110,49 @@ def show(console: Console, runs: Sequence[Run]) -> None:
             f"[bold]{each.rate:,.0f}[/] messages/s, CPU {each.measured.cpu:.1f} s (others {each.others_cpu:.1f} s, load {each.load:.1f}), "
             f"RSS {each.measured.peak_rss / MIB:,.0f} MiB, file {each.file_bytes / MIB:,.0f} MiB, close {each.measured.closing:.1f} s"
         )
-    console.print(f"{run.scenario}: median {median(each.rate for each in runs):,.0f} messages/s of {len(runs)} runs; result exact\n")
+    console.print(f"{run.case}: median {median(each.rate for each in runs):,.0f} messages/s of {len(runs)} runs; result exact\n")
 
 
-def as_json(runs: Sequence[Run], shape: Shape, broker: str, settings: Mapping[str, Any], when: datetime) -> dict[str, Any]:
-    """All runs, and what they ran on."""
-    return {
-        "when": when.isoformat(timespec="seconds"),
-        "shape": asdict(shape),
-        "settings": settings,
-        "machine": _machine(),
-        "versions": _versions() | {"broker": broker},
-        "runs": [
-            asdict(run)
-            | {
-                "messages_per_second": run.rate,
-                "stage_seconds": {name: spent._asdict() for (name, spent), _ in stages(run.measured)},
-            }
-            for run in runs
-        ],
+def compare(console: Console, title: str, runs: Sequence[Run]) -> Ratios:
+    """The stages of several cases side by side, each by its median run. Returns rate, CPU and RSS of each; the first has 1."""
+    by_case = {name: [run for run in runs if run.case == name] for name in dict.fromkeys(run.case for run in runs)}
+    middle = {name: median_run(some) for name, some in by_case.items()}
+    first = next(iter(middle.values()))
+    table = Table(title=f"{title}, {first.tables} tables: CPU / wall µs a message", title_justify="left")
+    table.add_column("stage")
+    for name in middle:
+        table.add_column(name, justify="right")
+    by_stage = {name: {stage: spent for (stage, spent), _ in stages(run.measured)} for name, run in middle.items()}
+    for stage in dict.fromkeys(stage for each in by_stage.values() for stage in each):
+        table.add_row(stage, *(_pair(by_stage[name].get(stage, Spent()), run.measured) for name, run in middle.items()))
+    table.add_section()
+    table.add_row("whole process", *(_pair(Spent(run.measured.wall, run.measured.cpu), run.measured) for run in middle.values()))
+    table.add_row("messages", *(f"{run.measured.messages:,}" for run in middle.values()))
+    table.add_row("messages a commit", *(f"{run.measured.messages / len(run.measured.batches):,.0f}" for run in middle.values()))
+    table.add_row("messages/s, median", *(f"{run.rate:,.0f}" for run in middle.values()), style="bold")
+    table.add_row("peak RSS, MiB", *(f"{run.measured.peak_rss / MIB:,.0f}" for run in middle.values()))
+    ratios = {
+        name: {
+            "rate": run.rate / first.rate,
+            "cpu": run.cpu_per_message / first.cpu_per_message,
+            "rss": run.measured.peak_rss / first.measured.peak_rss,
+        }
+        for name, run in middle.items()
     }
+    for what in ("rate", "cpu", "rss"):
+        table.add_row(f"{what}, the first is 1", *(f"{ratios[name][what]:.2f}" for name in middle), style="bold")
+    console.print(table)
+    return ratios
 
 
 def _cells(spent: Spent, measured: Measured) -> tuple[str, str, str]:
     per_message = 1e6 / measured.messages
     return f"{spent.cpu * per_message:.2f}", f"{spent.wall * per_message:.2f}", f"{spent.wall / len(measured.batches) * 1e3:.1f}"
+
+
+def _pair(spent: Spent, measured: Measured) -> str:
+    cpu, wall, _ = _cells(spent, measured)
+    return f"{cpu} / {wall}"
 
 
 def _stage_of(name: str) -> str:
@@ -140,19 +161,3 @@ def _stage_of(name: str) -> str:
 
 def _total(spent: Iterable[Spent]) -> Spent:
     return sum(spent, Spent())
-
-
-def _machine() -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    return {"cpu": model, "cores": os.cpu_count(), "memory_mib": psutil.virtual_memory().total // MIB, "kernel": platform.release()}
-
-
-def _versions() -> dict[str, str]:
-    packages = ("duckdb", "pyarrow", "numpy", "confluent-kafka")
-    return {
-        "tidemark": __version__,
-        "python": platform.python_version(),
-        "librdkafka": confluent_kafka.libversion()[0],
-        **{package: version(package) for package in packages},
-    }

@@ -1,31 +1,62 @@
 """The shop's messages in topics of a broker, sent once and read by every run."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from tests.bench.data import PARTITIONS, Messages, Shop
+from tests.bench.data import PARTITIONS, Messages, Shape, Shop
+from tests.bench.figures import Expected
 from tests.support.clients import SILENT
 from worker.events import Stream
 
 _SECONDS = 30.0
 
 
-def loaded(bootstrap: str, shop: Shop) -> dict[Stream, str]:
-    """The topics that hold the shop's messages: as an earlier call left them, or filled now. Raises RuntimeError."""
-    key = hashlib.sha256(repr(shop.shape).encode()).hexdigest()[:12]
-    topics = {stream: f"bench-{key}-{stream}" for stream in (Stream.ORDERS, Stream.TOUCHPOINTS)}
-    if sum(_length(bootstrap, topic) for topic in topics.values()) == shop.shape.messages:
-        return topics
+def loaded(bootstrap: str, shapes: Sequence[Shape]) -> tuple[dict[Stream, str], Expected]:
+    """Topics that hold the messages of these shapes, one shape after another, and what a worker must make of them.
+
+    An external broker may have them from an earlier call. Raises RuntimeError.
+    """
+    topics = _names(hashlib.sha256(repr(shapes).encode()).hexdigest()[:12])
+    messages = sum(shape.messages for shape in shapes)
+    is_there = sum(_length(bootstrap, topic) for topic in topics.values()) == messages
+    if not is_there:
+        _create(bootstrap, topics.values())
+    expected = Expected()
+    for shop in map(Shop, shapes):
+        expected += shop.expected()
+        if not is_there:
+            send(bootstrap, topics[Stream.ORDERS], shop.orders.messages())
+            send(bootstrap, topics[Stream.TOUCHPOINTS], shop.touchpoints.messages())
+    _check(bootstrap, topics, messages)
+    return topics, expected
+
+
+def empty(bootstrap: str) -> dict[Stream, str]:
+    """New topics of names that nobody else has."""
+    topics = _names(uuid4().hex[:12])
     _create(bootstrap, topics.values())
-    _send(bootstrap, topics[Stream.ORDERS], shop.orders.messages())
-    _send(bootstrap, topics[Stream.TOUCHPOINTS], shop.touchpoints.messages())
-    sent = sum(_length(bootstrap, topic) for topic in topics.values())
-    if sent != shop.shape.messages:
-        raise RuntimeError(f"{shop.shape.messages:,} messages were sent, the topics {', '.join(topics.values())} hold {sent:,}")
     return topics
+
+
+def send(bootstrap: str, topic: str, parts: Iterable[Messages]) -> None:
+    """Put them at the topic's end. Raises RuntimeError."""
+    tuning = {"linger.ms": 50, "batch.size": 1_000_000, "queue.buffering.max.messages": 200_000, "compression.type": "lz4"}
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, **tuning}, logger=SILENT)
+    for part in parts:
+        for partition, value in zip(part.partitions.tolist(), part.values, strict=True):
+            producer.produce(topic, value, partition=partition)
+        while len(producer) > len(part.values):
+            producer.poll(0.1)
+    if left := producer.flush(_SECONDS):
+        raise RuntimeError(f"{left:,} messages to {topic} were not delivered within {_SECONDS:.0f} s")
+
+
+def _names(key: str) -> dict[Stream, str]:
+    return {stream: f"bench-{key}-{stream}" for stream in (Stream.ORDERS, Stream.TOUCHPOINTS)}
 
 
 def _create(bootstrap: str, topics: Iterable[str]) -> None:
@@ -38,16 +69,10 @@ def _create(bootstrap: str, topics: Iterable[str]) -> None:
         future.result(_SECONDS)
 
 
-def _send(bootstrap: str, topic: str, parts: Iterable[Messages]) -> None:
-    tuning = {"linger.ms": 50, "batch.size": 1_000_000, "queue.buffering.max.messages": 200_000, "compression.type": "lz4"}
-    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, **tuning}, logger=SILENT)
-    for part in parts:
-        for partition, value in zip(part.partitions.tolist(), part.values, strict=True):
-            producer.produce(topic, value, partition=partition)
-        while len(producer) > len(part.values):
-            producer.poll(0.1)
-    if left := producer.flush(_SECONDS):
-        raise RuntimeError(f"{left:,} messages to {topic} were not delivered within {_SECONDS:.0f} s")
+def _check(bootstrap: str, topics: Mapping[Stream, str], messages: int) -> None:
+    sent = sum(_length(bootstrap, topic) for topic in topics.values())
+    if sent != messages:
+        raise RuntimeError(f"{messages:,} messages were sent, the topics {', '.join(topics.values())} hold {sent:,}")
 
 
 def _length(bootstrap: str, topic: str) -> int:
