@@ -1,0 +1,81 @@
+-- attribution_campaign: what each model gives each campaign by day and by month, beside what it cost; (unattributed) had no touch.
+-- grain: (period_kind, period, model, channel, campaign)   reads: attribution_credit, attribution_markov, daily_channel
+-- Credit stands at the day of the conversion, cost at the day it was spent; whoever has the one need not have the other.
+/*
+priority = 14
+formula = "roas = credit_cents / cost_cents; cpa = cost_cents / conversions"
+limits = ["Per period and model, conversions sum to the period's conversions and credit_cents to their value, to the cent, (unattributed) included.", "markov has months only, one chain a month; a row that would be all zero is not there."]
+[columns]
+period_kind = { about = "day or month" }
+period = { about = "the day, or the month's first day" }
+model = { about = "a rule model of attribution_touch, or markov" }
+channel = { about = "the channel, or (unattributed)" }
+campaign = { about = "the campaign, (none) or (unattributed)" }
+conversions = { about = "sum of weights" }
+credit_cents = { unit = "minor units", about = "the value that the model gives it; null never" }
+cost_cents = { unit = "minor units", about = "what was spent on it in the period, the same for each model" }
+roas = { about = "credit by cost" }
+cpa = { unit = "minor units", about = "cost by conversion" }
+[[audits]]
+name = "credit_sums_to_revenue"
+query = "select period, model from (select period, model, sum(credit_cents) as credit from attribution_campaign where period_kind = 'month' group by period, model) as given join (select cast(date_trunc('month', order_day) as date) as period, sum(net_cents) as net from attribution_credit where place = 1 group by 1) as sold using (period) where credit <> net"
+remedy = "tidemark marts refresh --full attribution_campaign"
+[[questions]]
+ask = "Which campaigns cost more than they bring?"
+sql = "select period, channel, campaign, cost_cents, credit_cents from attribution_campaign where period_kind = 'month' and model = 'linear' and cost_cents > credit_cents order by period, channel, campaign"
+*/
+with daily as (
+    select order_day as day, case when event_id is null then '(unattributed)' else channel end as channel,
+           case when event_id is null then '(unattributed)' else campaign end as campaign,
+           sum(weight_first) as weight_first, cast(sum(credit_first) as decimal(38, 0)) as credit_first,
+           sum(weight_last) as weight_last, cast(sum(credit_last) as decimal(38, 0)) as credit_last,
+           sum(weight_last_non_direct) as weight_last_non_direct, cast(sum(credit_last_non_direct) as decimal(38, 0)) as credit_last_non_direct,
+           sum(weight_linear) as weight_linear, cast(sum(credit_linear) as decimal(38, 0)) as credit_linear,
+           sum(weight_time_decay) as weight_time_decay, cast(sum(credit_time_decay) as decimal(38, 0)) as credit_time_decay,
+           sum(weight_u_shaped) as weight_u_shaped, cast(sum(credit_u_shaped) as decimal(38, 0)) as credit_u_shaped,
+           sum(weight_j_shaped) as weight_j_shaped, cast(sum(credit_j_shaped) as decimal(38, 0)) as credit_j_shaped,
+           sum(weight_w_shaped) as weight_w_shaped, cast(sum(credit_w_shaped) as decimal(38, 0)) as credit_w_shaped,
+           sum(weight_shapley) as weight_shapley, cast(sum(credit_shapley) as decimal(38, 0)) as credit_shapley
+    from attribution_credit
+    group by 1, 2, 3
+),
+model as (
+    select model from (values ('first'), ('last'), ('last_non_direct'), ('linear'), ('time_decay'), ('u_shaped'), ('j_shaped'), ('w_shaped'), ('shapley'), ('markov')) as names(model)
+),
+spent as (
+    select day, channel, campaign, cast(sum(cost_cents) as decimal(38, 0)) as cost_cents from daily_channel group by day, channel, campaign
+),
+-- Markov's part of days is but what no touch has; its chains give the months.
+part as (
+    select d.day, m.model, d.channel, d.campaign,
+           case m.model when 'first' then d.weight_first when 'last' then d.weight_last when 'last_non_direct' then d.weight_last_non_direct
+                        when 'linear' then d.weight_linear when 'time_decay' then d.weight_time_decay when 'u_shaped' then d.weight_u_shaped
+                        when 'j_shaped' then d.weight_j_shaped when 'w_shaped' then d.weight_w_shaped when 'shapley' then d.weight_shapley else d.weight_first end as weight,
+           case m.model when 'first' then d.credit_first when 'last' then d.credit_last when 'last_non_direct' then d.credit_last_non_direct
+                        when 'linear' then d.credit_linear when 'time_decay' then d.credit_time_decay when 'u_shaped' then d.credit_u_shaped
+                        when 'j_shaped' then d.credit_j_shaped when 'w_shaped' then d.credit_w_shaped when 'shapley' then d.credit_shapley else d.credit_first end as credit_cents,
+           cast(0 as decimal(38, 0)) as cost_cents
+    from daily as d cross join model as m
+    where m.model <> 'markov' or d.channel = '(unattributed)'
+    union all
+    select s.day, m.model, s.channel, s.campaign, cast(0 as double) as weight, cast(0 as decimal(38, 0)) as credit_cents, s.cost_cents
+    from spent as s cross join model as m
+),
+period as (
+    select 'day' as period_kind, day as period, model, channel, campaign, weight, credit_cents, cost_cents from part where model <> 'markov'
+    union all
+    select 'month' as period_kind, cast(date_trunc('month', day) as date) as period, model, channel, campaign, weight, credit_cents, cost_cents from part
+    union all
+    select 'month' as period_kind, month as period, 'markov' as model, channel, campaign, conversions as weight, credit_cents, cast(0 as decimal(38, 0)) as cost_cents
+    from attribution_markov where states = 'campaign'
+),
+summed as (
+    select period_kind, period, model, channel, campaign, sum(weight) as conversions, cast(sum(credit_cents) as decimal(38, 0)) as credit_cents,
+           cast(sum(cost_cents) as decimal(38, 0)) as cost_cents
+    from period group by period_kind, period, model, channel, campaign
+)
+select period_kind, period, model, channel, campaign, conversions, credit_cents, cost_cents,
+       cast(credit_cents as double) / nullif(greatest(cast(cost_cents as double), 0), 0) as roas,
+       cast(cost_cents as double) / nullif(conversions, 0) as cpa
+from summed
+where conversions > 0 or credit_cents <> 0 or cost_cents <> 0

@@ -1,0 +1,33 @@
+-- attribution_path: the ways of channels by month: how many converted, with which value, and how many did not.
+-- grain: (month, path)   reads: attribution_credit, attribution_null   parameters: touch_window_hours
+/*
+priority = 14
+limits = ["Conversions without a touch have no path.", "A path that did not convert counts once its last touch's window has passed as_of, in the month of that touch."]
+[columns]
+month = { about = "month of the conversion, or of the last touch where there was none; its first day" }
+path = { about = "the channels in order of touch, by >" }
+conversions = { about = "conversions that came this way" }
+value_cents = { unit = "minor units", about = "their value" }
+nulls = { about = "journeys of this way that did not convert" }
+mean_touches = { about = "touches of the path" }
+mean_hours = { unit = "hours", about = "mean time from first touch to conversion; null where none converted" }
+[[questions]]
+ask = "Which ways lead to the most orders?"
+sql = "select month, path, conversions, nulls, mean_hours from attribution_path order by month, conversions desc, path limit 20"
+*/
+with journey as (
+    select cast(date_trunc('month', order_day) as date) as month, string_agg(channel, ' > ' order by place) as path, 1 as conversions,
+           max(net_cents) as net_cents, 0 as nulls, max(places) as touches,
+           cast(date_diff('microsecond', max(first_at), max(ordered_at)) as double) / 3600000000 as hours
+    from attribution_credit where event_id is not null
+    group by order_day, order_id
+    union all
+    select cast(date_trunc('month', max(last_day)) as date) as month, string_agg(channel, ' > ' order by place) as path, 0 as conversions,
+           0 as net_cents, 1 as nulls, max(places) as touches, cast(null as double) as hours
+    from attribution_null
+    where date_diff('microsecond', last_at, cast($as_of_end as timestamp)) >= cast($touch_window_hours as bigint) * 3600000000
+    group by customer_id, journey
+)
+select month, path, cast(sum(conversions) as bigint) as conversions, cast(sum(net_cents) as decimal(38, 0)) as value_cents, cast(sum(nulls) as bigint) as nulls,
+       cast(sum(touches) as double) / count(*) as mean_touches, sum(hours) / nullif(cast(sum(conversions) as double), 0) as mean_hours
+from journey group by month, path
