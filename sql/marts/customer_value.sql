@@ -80,8 +80,7 @@ lasting as (
 ),
 ranked as (
     select *,
-           cast(floor(cast(4 * (rank() over (partition by value_3y is null order by value_3y) - 1) as double)
-                      / cast(count(*) over (partition by value_3y is null) as double)) as integer) as quarters_below
+           (4 * (rank() over (partition by value_3y is null order by value_3y) - 1)) // count(*) over (partition by value_3y is null) as quarters_below
     from lasting
 )
 select customer_id, avg_order_value, monthly_frequency, recency_multiplier, churn_probability, monthly_value, lifetime_months,

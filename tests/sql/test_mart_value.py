@@ -1,4 +1,4 @@
-"""value_model_fit, customer_value: a few customers, figures to check by eye; and CDNOW."""
+"""value_model_fit, customer_value: a few customers, figures to check by eye."""
 
 from datetime import date, timedelta
 from typing import Any

@@ -91,9 +91,11 @@ class Overview(Section):
     abandoned_after_hours: int = Field(24, ge=0, description="a cart without an order so many hours after its session's end is abandoned")
 
 
-_Days = Annotated[int, Field(ge=0)]
+_Limit = Annotated[int, Field(ge=0)]
 _Share = Annotated[float, Field(gt=0, lt=1)]
-FourDays = Annotated[tuple[_Days, _Days, _Days, _Days], BeforeValidator(_listed)]
+TwoLimits = Annotated[tuple[_Limit, _Limit], BeforeValidator(_listed)]
+ThreeLimits = Annotated[tuple[_Limit, _Limit, _Limit], BeforeValidator(_listed)]
+FourLimits = Annotated[tuple[_Limit, _Limit, _Limit, _Limit], BeforeValidator(_listed)]
 TwoShares = Annotated[tuple[_Share, _Share], BeforeValidator(_listed)]
 FiveShares = Annotated[tuple[_Share, _Share, _Share, _Share, _Share], BeforeValidator(_listed)]
 FiveNumbers = Annotated[tuple[float, float, float, float, float], BeforeValidator(_listed)]
@@ -102,7 +104,7 @@ FiveNumbers = Annotated[tuple[float, float, float, float, float], BeforeValidato
 class Value(Section):
     """value_model_fit, customer_value."""
 
-    recency_limits: FourDays = Field((30, 90, 180, 365), description="days since the last order that end the classes of recency")
+    recency_limits: FourLimits = Field((30, 90, 180, 365), description="days since the last order that end the classes of recency")
     recency_multipliers: FiveNumbers = Field((1.0, 0.8, 0.6, 0.4, 0.2), description="of the monthly value, by class")
     churn_probabilities: FiveShares = Field((0.1, 0.2, 0.4, 0.7, 0.9), description="by class")
     confidence_limits: TwoShares = Field((0.3, 0.6), description="churn probabilities that confidence high and medium stay below")
@@ -115,6 +117,23 @@ class Value(Section):
         0.1, ge=0, description="models and clusters are fitted anew when the orders have changed by more than this share"
     )
     holdout_days: int = Field(90, ge=1, description="how many last days a fit on the days before is tried on")
+
+
+class Segments(Section):
+    """customer_segment, segment_snapshot, segment_summary."""
+
+    rfm_days: int = Field(365, ge=1, description="how many days back recency, frequency and money are scored")
+    recency_days: TwoLimits = Field((30, 90), description="days since the last order up to which a customer is Recent, Moderate")
+    frequency_limits: ThreeLimits = Field((1, 3, 9), description="orders up to which a customer is One-time, Low, Medium")
+    spend_limits: TwoLimits = Field((500, 1000), description="spend in major units that Low and Medium stay below")
+    lifecycle_days: FourLimits = Field(
+        (30, 30, 60, 180), description="days ago up to which a customer is New, Reactivated, Active, At Risk"
+    )
+    snapshot_late_days: int = Field(7, ge=0, description="a month's snapshot may be written so many days late, else the month has none")
+    cluster_count: int = Field(5, ge=2, description="clusters of KMeans")
+    cluster_sample: int = Field(100_000, ge=2, description="they are fitted on at most so many customers")
+    cluster_starts: int = Field(10, ge=1, description="the best of so many fits from different starts is taken")
+    cluster_seed: int = Field(42, ge=0, description="of those starts")
 
 
 class Marts(Section):
@@ -133,6 +152,7 @@ class Marts(Section):
     sales: Sales = Sales()
     traffic: Traffic = Traffic()
     value: Value = Value()
+    segments: Segments = Segments()
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Values for some of the families' settings, as SQL has them bound. Raises ValueError where one is none, or has no such value."""

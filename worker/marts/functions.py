@@ -40,6 +40,8 @@ def _from(module: str, name: str) -> Function:
 
 FUNCTIONS: dict[str, Function] = {
     "attribution_markov": _from("attribution", "attribution_markov"),
+    "customer_segment": _from("segments", "customer_segment"),
     "customer_value": _from("value", "customer_value"),
+    "segment_cluster_fit": _from("segments", "segment_cluster_fit"),
     "value_model_fit": _from("value", "value_model_fit"),
 }

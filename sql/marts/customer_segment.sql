@@ -1,0 +1,91 @@
+-- customer_segment: the segments of each known customer, of several kinds.
+-- grain: (customer_id)   reads: customer_facts, customer, customer_day, segment_cluster_fit
+-- parameters: rfm_days, recency_days, frequency_limits, spend_limits, lifecycle_days
+-- Everyone of the customer topic or with an identified touchpoint or a counted order up to as_of. Orders and money: reporting currency.
+/*
+function = "customer_segment"
+priority = 32
+formula = "score = 1 + 5 * (rank - 1) div n over the customers with an order in the last rfm_days, rank ascending by value, recency by days descending, ties take the low rank; rfm_score = 100 r + 10 f + m. rfm_segment, first match: r, f, m all >= 4 Champions; all >= 3 Loyal Customers; r >= 4 and f <= 2 New Customers; r <= 2 and f >= 3 At Risk; r <= 2 and f <= 2 Lost Customers; r >= 3 and m >= 4 Big Spenders; f >= 4 Frequent Buyers; else Need Attention."
+limits = [
+    "Scores compare customers with each other: who does nothing may still move.",
+    "All kinds but RFM go by the whole history; (none) is who has no order, or for RFM none within rfm_days.",
+    "Equal values have equal scores, so with few distinct values (most customers bought once) quintiles are of unequal size and the highest may be empty.",
+]
+[columns]
+customer_id = { about = "the customer" }
+r_score = { about = "recency, 1 to 5, 5 the most recent" }
+f_score = { about = "frequency, 1 to 5, by orders" }
+m_score = { about = "money, 1 to 5, by net" }
+rfm_score = { about = "100 r + 10 f + m" }
+rfm_segment = { about = "see formula" }
+recency_segment = { about = "Recent, Moderate, Lapsed: days since the last order up to the first of recency_days, the second, more" }
+frequency_segment = { about = "One-time, Low, Medium, High: orders up to the first of frequency_limits, the second, the third, more" }
+monetary_segment = { about = "Low, Medium, High: net of all orders below the first of spend_limits (major units), the second, or not" }
+value_tier = { about = "low_value, medium_value, high_value: the same limits" }
+lifecycle_stage = { about = "first match, by lifecycle_days: New (first order up to the 1st ago), Reactivated (an order up to the 2nd ago came after a gap over comeback_gap_days), Active (last order up to the 3rd ago), At Risk (the 4th), Churned" }
+cluster = { about = "the nearest cluster of the last fit (segment_cluster_fit), numbered by mean monetary; null without an order or a fit" }
+cluster_label = { about = "its label; (none) without one" }
+
+[[audits]]
+name = "scores and limits"
+query = "select * from customer_segment where r_score not between 1 and 5 or f_score not between 1 and 5 or m_score not between 1 and 5 or (rfm_score is null) <> (rfm_segment = '(none)') or (monetary_segment = 'Low') <> (value_tier = 'low_value')"
+
+[[audits]]
+name = "champions have high scores"
+query = "select * from customer_segment where (rfm_segment = 'Champions') <> coalesce(least(r_score, f_score, m_score) >= 4, false)"
+
+[[questions]]
+ask = "How many customers of each kind are about to be lost?"
+sql = "select rfm_segment, count(*) as customers from customer_segment group by rfm_segment order by customers desc, rfm_segment"
+*/
+with recent as (
+    select customer_id, max(day) as last_day, sum(orders) as orders, sum(net_cents) as net_cents
+    from customer_day
+    where orders > 0 and day > $as_of - cast($rfm_days as integer)
+    group by customer_id
+),
+scored as (
+    select customer_id,
+           cast(1 + (5 * (rank() over (order by last_day) - 1)) // count(*) over () as integer) as r,
+           cast(1 + (5 * (rank() over (order by orders) - 1)) // count(*) over () as integer) as f,
+           cast(1 + (5 * (rank() over (order by net_cents) - 1)) // count(*) over () as integer) as m
+    from recent
+),
+known as (
+    select coalesce(f.customer_id, c.customer_id) as customer_id, coalesce(f.orders, 0) > 0 as has_ordered,
+           date_diff('day', f.first_order_day, $as_of) as first_days, date_diff('day', f.last_order_day, $as_of) as last_days,
+           date_diff('day', f.comeback_day, $as_of) as comeback_days,
+           f.orders, f.net_cents, f.units, f.categories,
+           case when $reporting_currency in ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF')
+                    then 1
+                when $reporting_currency in ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') then 1000
+                when $reporting_currency in ('CLF', 'UYW') then 10000
+                else 100 end as minor_units  -- of a major one, by ISO 4217
+    from customer_facts as f full outer join customer as c on c.customer_id = f.customer_id
+),
+placed as (
+    select *,
+           case when not has_ordered then 0 when net_cents < $spend_limits[1] * minor_units then 1
+                when net_cents < $spend_limits[2] * minor_units then 2 else 3 end as spend_place
+    from known
+)
+select k.customer_id, s.r as r_score, s.f as f_score, s.m as m_score, 100 * s.r + 10 * s.f + s.m as rfm_score,
+       case when s.r is null then '(none)' when least(s.r, s.f, s.m) >= 4 then 'Champions' when least(s.r, s.f, s.m) >= 3 then 'Loyal Customers'
+            when s.r >= 4 and s.f <= 2 then 'New Customers' when s.r <= 2 and s.f >= 3 then 'At Risk' when s.r <= 2 and s.f <= 2 then 'Lost Customers'
+            when s.r >= 3 and s.m >= 4 then 'Big Spenders' when s.f >= 4 then 'Frequent Buyers' else 'Need Attention' end as rfm_segment,
+       case when not k.has_ordered then '(none)' when k.last_days <= $recency_days[1] then 'Recent'
+            when k.last_days <= $recency_days[2] then 'Moderate' else 'Lapsed' end as recency_segment,
+       case when not k.has_ordered then '(none)' when k.orders <= $frequency_limits[1] then 'One-time'
+            when k.orders <= $frequency_limits[2] then 'Low' when k.orders <= $frequency_limits[3] then 'Medium' else 'High' end as frequency_segment,
+       case k.spend_place when 0 then '(none)' when 1 then 'Low' when 2 then 'Medium' else 'High' end as monetary_segment,
+       case k.spend_place when 0 then '(none)' when 1 then 'low_value' when 2 then 'medium_value' else 'high_value' end as value_tier,
+       case when not k.has_ordered then '(none)' when k.first_days <= $lifecycle_days[1] then 'New'
+            when k.comeback_days <= $lifecycle_days[2] then 'Reactivated' when k.last_days <= $lifecycle_days[3] then 'Active'
+            when k.last_days <= $lifecycle_days[4] then 'At Risk' else 'Churned' end as lifecycle_stage,
+       case when k.has_ordered then cast(k.last_days as double) end as recency,
+       case when k.has_ordered then cast(k.orders as double) end as frequency,
+       case when k.has_ordered then cast(k.net_cents as double) end as monetary,
+       case when k.has_ordered then cast(k.net_cents as double) / cast(k.orders as double) end as average_order_value,
+       case when k.has_ordered then cast(k.units as double) end as items,
+       case when k.has_ordered then cast(k.categories as double) end as categories
+from placed as k left join scored as s on s.customer_id = k.customer_id

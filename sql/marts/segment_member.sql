@@ -1,0 +1,44 @@
+-- segment_member: each customer's segments at the end of a month, with what segment_summary tells of them.
+-- grain: (month, customer_id)   reads: customer_segment, customer_facts, customer_value, segment_member   parameters: snapshot_late_days
+-- Written once a month: by the first refresh at the end of its last day, or at most snapshot_late_days later.
+/*
+unit = "append"
+internal = true
+priority = 50
+limits = [
+    "Where no refresh came in time, the month has no snapshot. `tidemark marts refresh segment_summary --as-of` its last day writes one, unless a later month has one already.",
+]
+[columns]
+month = { type = "date", about = "its first day" }
+customer_id = { type = "varchar", about = "the customer" }
+as_of = { type = "date", about = "the day that it shows: the month's last, or a little later" }
+rfm = { type = "varchar", about = "rfm_segment" }
+recency = { type = "varchar", about = "recency_segment" }
+frequency = { type = "varchar", about = "frequency_segment" }
+monetary = { type = "varchar", about = "monetary_segment" }
+value_tier = { type = "varchar", about = "value_tier" }
+lifecycle = { type = "varchar", about = "lifecycle_stage" }
+cluster = { type = "varchar", about = "cluster_label" }
+orders = { type = "bigint", about = "counted orders" }
+net_cents = { type = "decimal(38, 0)", unit = "minor units", about = "net of them" }
+recency_days = { type = "bigint", unit = "days", about = "from the last order's day to as_of" }
+model_value = { type = "double", unit = "minor units", about = "customer_value.model_value" }
+*/
+with closed as (
+    -- the month that has ended last
+    select cast(date_trunc('month', cast($as_of as date) + cast(1 as integer)) as date) - cast(1 as integer) as last_day
+),
+due as (
+    select last_day, cast(date_trunc('month', last_day) as date) as month from closed
+    where date_diff('day', last_day, $as_of) <= $snapshot_late_days
+      and cast(date_trunc('month', last_day) as date) > (select coalesce(max(month), cast('0001-01-01' as date)) from segment_member)
+)
+select d.month, s.customer_id, cast($as_of as date) as as_of, s.rfm_segment as rfm, s.recency_segment as recency, s.frequency_segment as frequency,
+       s.monetary_segment as monetary, s.value_tier, s.lifecycle_stage as lifecycle, s.cluster_label as cluster,
+       cast(coalesce(f.orders, 0) as bigint) as orders, cast(coalesce(f.net_cents, 0) as decimal(38, 0)) as net_cents,
+       cast(date_diff('day', f.last_order_day, $as_of) as bigint) as recency_days, v.model_value
+from due as d
+cross join customer_segment as s
+left join customer_facts as f on f.customer_id = s.customer_id
+left join customer_value as v on v.customer_id = s.customer_id
+order by s.customer_id
