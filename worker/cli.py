@@ -10,6 +10,7 @@ import typer
 from worker import __version__
 from worker.commands import (
     Sources,
+    audit,
     backfill,
     backup,
     compact,
@@ -56,6 +57,7 @@ app.command()(doctor.doctor)
 app.command()(status.status)
 app.command()(explain.explain)
 app.command()(query.query)
+app.command()(audit.audit)
 app.command("verify")(verify.verify_command)
 app.command()(backup.backup)
 app.command("restore")(restore.restore_command)

@@ -11,10 +11,10 @@ from typing import Any
 import duckdb
 
 from worker.store import database, retention
+from worker.store.ranges import day_ranges
 from worker.store.sql import run, statements
 from worker.tables import TABLES
 
-_ROWS_AT_ONCE = 2_000_000  # event rows recomputed in one go: what bounds the memory
 _EXAMPLES = 5
 _FETCHED = 10_000
 _AUDITS = ("touchpoint_key", "order_key", "order_counted", "accounting_balance")  # of the rows that the tables are recomputed from
@@ -69,8 +69,8 @@ def verify(
     A sealed day that differs can't be repaired: its rows are gone. Before the tables, the accepted rows themselves are audited.
     """
     sealed_before = _one(connection, "select sealed_before from progress")
-    unsealed = list(_ranges(connection, first, last, sealed_before))
-    ever = list(_ranges(connection, first, last, None))
+    unsealed = list(day_ranges(connection, first, last, sealed_before))
+    ever = list(day_ranges(connection, first, last, None))
     for name in _AUDITS + _WARNINGS:
         yield _audit(connection, name, unsealed)
     for name in TABLES:
@@ -91,26 +91,6 @@ def verify(
 def switched_on(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
     """The tables that the file keeps, as of the worker's last start."""
     return frozenset(name for (name,) in connection.execute("select name from table_switch where is_on").fetchall())
-
-
-def _ranges(
-    connection: duckdb.DuckDBPyConnection, first: date | None, last: date | None, sealed_before: date | None
-) -> Iterator[tuple[date, date]]:
-    """Ranges that together are all the days from `first` to `last` that are not sealed, each with about as many rows as fit into memory."""
-    low, end, rows = max(first or date.min, sealed_before or date.min), last or date.max, 0
-    counts: list[tuple[date, int]] = connection.execute(
-        "select day, sum(rows) from (select day, count(*) as rows from touchpoint group by day union all "
-        "select day, count(*) from order_current group by day union all select day, count(*) from product_stock group by day) "
-        "where day >= $first and day < $last group by day order by day",
-        {"first": low, "last": end},
-    ).fetchall()
-    for day, count in counts:
-        rows += count
-        if rows >= _ROWS_AT_ONCE:
-            yield low, day
-            low, rows = day + timedelta(days=1), 0
-    if low <= end:
-        yield low, end
 
 
 def _audit(connection: duckdb.DuckDBPyConnection, name: str, ranges: Sequence[tuple[date, date]]) -> TableResult:

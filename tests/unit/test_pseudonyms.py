@@ -174,7 +174,7 @@ IMPERSONAL = """
     daily_product_sales: currency product_id          daily_reach: channel                daily_region: city country currency region state
     daily_sales: country currency customer_segment region      daily_sessions: entry_channel      daily_stock: product_id
     hourly_sales: currency      hourly_traffic: event_type
-    mart_run: mart reason state trigger version       mart_state: mart
+    mart_run: mart reason state trigger version       mart_state: mart       audit_result: audit severity state table_name
 """
 # The same of built-in marts, by the column alone.
 IMPERSONAL_IN_MARTS = """

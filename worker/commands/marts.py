@@ -99,7 +99,7 @@ def refresh_marts(
 ) -> None:
     """Bring marts up to date now, one after another; by the worker, if one runs. A mart that fails keeps its rows, and the others go on."""
     settings = context.ensure_object(Sources).settings()
-    with _asking(settings) as asked:
+    with asking(settings) as asked:
         plan = asked("marts_plan", {"names": names or [], "as_of": as_of})
         failed = []
         for name in plan["names"]:
@@ -120,11 +120,12 @@ def _told(outcome: Mapping[str, Any]) -> str:
     written = f"{count(outcome['rows_written'])} rows written" if outcome["rows_written"] is not None else "a view"
     how = f" ({outcome['reason']})" if outcome["reason"] else ""
     provisional = ", provisional" if outcome["is_provisional"] else ""
-    return f"{outcome['mart']}: as of {outcome['as_of']}{provisional}, {written}{how} in {outcome['seconds']:.2f} s"
+    audits = "".join(f"\n  audit fails: {audit}" for audit in outcome["failed_audits"])
+    return f"{outcome['mart']}: as of {outcome['as_of']}{provisional}, {written}{how} in {outcome['seconds']:.2f} s{audits}"
 
 
 @contextmanager
-def _asking(settings: Settings) -> Iterator[Ask]:
+def asking(settings: Settings) -> Iterator[Ask]:
     """What has an operation on marts done: by the worker that holds the file, else by opening it, with all cores."""
     try:
         ask(settings.admin_socket, "status")

@@ -92,17 +92,22 @@ def _instances(path: Path, marts: Mapping[str, Mart], settings: Marts) -> dict[s
     made = {names[each]: _instance(marts[each], names, given) for each in names}
     if unused := given.keys() - {parameter for mart in made.values() for parameter in mart.parameters}:
         raise fault(name, f"neither {original.name} nor what it reads takes {', '.join(sorted(unused))}")
-    own = {key: value for key, value in (("schedule", like.schedule), ("priority", like.priority)) if value is not None}
-    made[name] = replace(made[name], purpose=purpose["text"], front=original.front.model_copy(update=own))
+    own: dict[str, Any] = {key: value for key, value in (("schedule", like.schedule), ("priority", like.priority)) if value is not None}
+    own["internal"] = original.front.internal
+    made[name] = replace(made[name], purpose=purpose["text"], front=made[name].front.model_copy(update=own))
     return made
 
 
 def _instance(mart: Mart, names: Mapping[str, str], given: Mapping[str, Any]) -> Mart:
+    tables = re.compile(rf"\b({'|'.join(names)})\b")
+    audits = tuple(
+        audit.model_copy(update={"query": tables.sub(lambda found: names[found[0]], audit.query)}) for audit in mart.front.audits
+    )
     return replace(
         mart,
         name=names[mart.name],
         reads=tuple(names.get(read, read) for read in mart.reads),
-        front=mart.front.model_copy(update={"internal": True}),
+        front=mart.front.model_copy(update={"internal": True, "audits": audits}),
         given={name: value for name, value in given.items() if name in mart.parameters},
         aliases={new: old for old, new in names.items() if old in mart.reads},
     )

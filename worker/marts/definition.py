@@ -33,9 +33,13 @@ from worker.errors import ConfigError
 from worker.resources import sql_dir
 
 BOUND_ALWAYS = frozenset({"as_of", "as_of_end", "reporting_currency", "reporting_time_zone", "sealed_before"})
+BOUND_IN_AUDITS = BOUND_ALWAYS | {"read_at"}
 SECTIONS = re.compile(r"(?P<header>(?:--[^\n]*\n)+)\s*/\*(?P<front>.*?)\*/(?P<select>.*)", re.DOTALL)
 PURPOSE = re.compile(r"-- (?P<name>[a-z][a-z0-9_]*): (?P<text>\S[^\n]*)")
 _KEYS = re.compile(r"(grain|reads|parameters):\s*(.*?)\s*(?=\b(?:grain|reads|parameters):|\n|$)")
+
+
+Severity = Literal["error", "warning"]
 
 
 class Unit(StrEnum):
@@ -80,7 +84,7 @@ class MartAudit(_Declared):
 
     name: str
     query: str
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
     remedy: str = ""
 
 
@@ -199,12 +203,18 @@ def _check(mart: Mart) -> None:
         raise fault(mart.name, "it is merged: it needs a column that is its `version`, and its table can't be replaced")
     if mart.unit is Unit.VIEW and (mart.front.function or mart.parameters):
         raise fault(mart.name, "a view takes no function and no parameters")
+    _check_parameters(mart, mart.select, "what follows its front matter", BOUND_ALWAYS)
+    for audit in mart.front.audits:
+        _check_parameters(mart, audit.query, f"audit {audit.name!r}", BOUND_IN_AUDITS)
+
+
+def _check_parameters(mart: Mart, sql: str, what: str, bound: frozenset[str]) -> None:
     try:
-        (statement,) = duckdb.extract_statements(mart.select)
+        (statement,) = duckdb.extract_statements(sql)
     except (duckdb.Error, ValueError) as error:
-        raise fault(mart.name, f"what follows its front matter is not one statement: {error}") from None
-    if unnamed := set(statement.named_parameters) - BOUND_ALWAYS - set(mart.parameters):
-        raise fault(mart.name, f"its header does not name the parameters {', '.join(sorted(unnamed))}")
+        raise fault(mart.name, f"{what} is not one statement: {error}") from None
+    if unnamed := set(statement.named_parameters) - bound - set(mart.parameters):
+        raise fault(mart.name, f"its header does not name the parameters {', '.join(sorted(unnamed))} of {what}")
 
 
 def fault(name: str, text: str) -> ConfigError:

@@ -65,7 +65,9 @@ class MartState:
 
 @dataclass(frozen=True, slots=True)
 class MartRun:
-    """What a refresh did (see mart_run). reason: why all was computed, of a mart of which else only what is dirty is."""
+    """What a refresh did (see mart_run). reason: why all was computed, of a mart of which else only what is dirty is; failed_audits: of
+    those that ran after it.
+    """
 
     mart: str
     state: RunState
@@ -79,6 +81,7 @@ class MartRun:
     dirty_share: float | None = None
     message: str = ""
     version: str = ""
+    failed_audits: tuple[str, ...] = ()
 
 
 class NotReady(Unavailable):

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -13,8 +13,9 @@ import structlog
 
 from worker.config import Marts, Settings
 from worker.errors import TidemarkError, Unavailable
+from worker.marts.audits import Auditor, AuditResult, keep
 from worker.marts.collection import all_marts, mart_named
-from worker.marts.definition import Mart, ordered, with_inputs
+from worker.marts.definition import Mart, Unit, ordered, with_inputs
 from worker.marts.due import Failures, Patience, due
 from worker.marts.refresh import MartRun, NotReady, Refresher, Request, RunState, Trigger, add_run, progress_of, states
 from worker.store.sql import run
@@ -34,7 +35,7 @@ class Plan:
 
 
 class MartRunner:
-    """Refreshes marts of one file. `cursor` makes a connection to it; `told` hears of every refresh, done or failed."""
+    """Refreshes and audits marts of one file. `cursor` makes a connection to it; `told` hears of every refresh, done or failed."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class MartRunner:
     ) -> None:
         self._cursor = cursor
         self._refresher = refresher
+        self._auditor = Auditor(refresher)
         self._settings = settings
         self._now = now
         self._told = told
@@ -70,13 +72,18 @@ class MartRunner:
         """
         return self._refreshed(mart_named(name, self._refresher.marts), request)
 
-    def refresh_due(self) -> list[MartRun]:
-        """Refresh what is due, in order."""
-        runs = [self._refreshed(mart, Request(Trigger.SCHEDULE)) for mart in self._due()]
+    def refresh_due(self, is_behind: Callable[[], bool] = lambda: False) -> list[MartRun]:
+        """Refresh what is due, in order; what is left when the worker falls behind stays due."""
+        runs = [self._refreshed(mart, Request(Trigger.SCHEDULE)) for mart in self._due() if not is_behind()]
         if runs:
             with closing(self._cursor()) as connection:
                 run(connection, "refresh/forget_dirty", {"names": list(self._versions)})
         return runs
+
+    def audit(self, table: str) -> list[AuditResult]:
+        """Run the audits of a mart or another table, and keep what they find. Raises Unavailable when the worker stops."""
+        with self._turn:
+            return self._audited(table)
 
     def stop(self) -> None:
         """Begin nothing more, end what goes on and wait for its end. From any thread."""
@@ -102,6 +109,7 @@ class MartRunner:
             try:
                 with closing(self._cursor()) as connection, self._limited(connection):
                     outcome = self._refresher.refresh(connection, mart, request, started_at)
+                outcome = replace(outcome, failed_audits=self._failed_audits(mart))
             except NotReady as error:
                 log.info("mart_waits", mart=mart.name, message=error.message)
                 return MartRun(mart.name, RunState.WAITS, request.as_of, message=error.message)
@@ -122,6 +130,31 @@ class MartRunner:
             outcome = MartRun(mart.name, RunState.FAILED, as_of, seconds=seconds, message=message, version=self._versions[mart.name])
             add_run(connection, outcome, request.trigger, started_at)
         return outcome
+
+    def _failed_audits(self, mart: Mart) -> tuple[str, ...]:
+        """What is for analysts is audited after each refresh; of state that marts have for each other, and of views, when asked."""
+        if mart.front.internal or mart.unit is Unit.VIEW:
+            return ()
+        try:
+            return tuple(result.audit for result in self._audited(mart.name) if result.fails)
+        # The refresh is done, and stays done whatever becomes of its audits.
+        except Exception:
+            log.exception("audits_failed", mart=mart.name)
+            return ()
+
+    def _audited(self, table: str) -> list[AuditResult]:
+        with closing(self._cursor()) as connection:
+            with self._limited(connection):
+                results = self._auditor.run(connection, table)
+            if self._stopped.is_set():
+                raise Unavailable("the worker stops", "Ask again once it runs.")
+            keep(connection, table, results, self._now())
+        for result in results:
+            if result.fails:
+                log.warning(
+                    "audit_failed", table=table, audit=result.audit, severity=result.severity, rows=result.rows, message=result.message
+                )
+        return results
 
     @contextmanager
     def _limited(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
@@ -166,14 +199,13 @@ class MartThread(threading.Thread):
 
     def run(self) -> None:
         while not self._closed.wait(_LOOK_SECONDS):
-            if not self._is_behind():
-                try:
-                    self._runner.refresh_due()
-                except Unavailable:
-                    return  # the worker stops
-                # The file can't be read, say: the main loop will notice, and marts must not be what ends the worker.
-                except Exception:
-                    log.exception("marts_failed")
+            try:
+                self._runner.refresh_due(self._is_behind)
+            except Unavailable:
+                return  # the worker stops
+            # The file can't be read, say: the main loop will notice, and marts must not be what ends the worker.
+            except Exception:
+                log.exception("marts_failed")
 
     def close(self) -> None:
         """End the refresh that goes on, and wait for its end."""
@@ -184,7 +216,7 @@ class MartThread(threading.Thread):
 
 def mart_operations(runner: MartRunner) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
     """For the admin socket. `marts_plan` (names, as_of): the marts to refresh in order, and their as_of; `mart_refresh` (name, as_of,
-    is_full, is_refit): its run.
+    is_full, is_refit): its run; `audit` (table): the results of its audits.
     """
 
     def plan(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,7 +228,10 @@ def mart_operations(runner: MartRunner) -> dict[str, Callable[[Mapping[str, Any]
         outcome = runner.refresh(str(arguments["name"]), request)
         return asdict(outcome) | {"as_of": outcome.as_of and outcome.as_of.isoformat()}
 
-    return {"marts_plan": plan, "mart_refresh": refresh}
+    def audit(arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [asdict(result) for result in runner.audit(str(arguments["table"]))]
+
+    return {"marts_plan": plan, "mart_refresh": refresh, "audit": audit}
 
 
 def _day(text: str | None) -> date | None:
