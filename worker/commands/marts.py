@@ -99,7 +99,7 @@ def refresh_marts(
 ) -> None:
     """Bring marts up to date now, one after another; by the worker, if one runs. A mart that fails keeps its rows, and the others go on."""
     settings = context.ensure_object(Sources).settings()
-    with asking(settings) as asked:
+    with _asking(settings) as asked:
         plan = asked("marts_plan", {"names": names or [], "as_of": as_of})
         failed = []
         for name in plan["names"]:
@@ -125,7 +125,7 @@ def _told(outcome: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def asking(settings: Settings) -> Iterator[Ask]:
+def _asking(settings: Settings) -> Iterator[Ask]:
     """What has an operation on marts done: by the worker that holds the file, else by opening it, with all cores."""
     try:
         ask(settings.admin_socket, "status")
