@@ -33,7 +33,7 @@ def merge_orders(tx: Transaction, rows: pa.RecordBatch, tombstones: int, account
     """
     tx.stage("incoming_order", rows)
     tx.run("batch/stored_order")
-    contested, loses, accepted = _ranked(tx, rows, accounting)
+    is_moved, loses, accepted = _ranked(tx, rows, accounting)
     tx.stage("accepted_order", rows.select(["seq", "day", "partition", "offset"]).filter(pa.array(accepted)))
 
     counted = pc.is_in(rows["status"], COUNTED).to_numpy(zero_copy_only=False)
@@ -41,7 +41,7 @@ def merge_orders(tx: Transaction, rows: pa.RecordBatch, tombstones: int, account
     standing = by_day(rows, np.flatnonzero(~loses))
     tx.stage("batch_order", rows.take(standing).append_column("counted", pa.array(counted).take(standing)))
     tx.run("batch/order_change")
-    if tombstones or contested:
+    if tombstones or is_moved:
         tx.run("batch/mart_dirty")
     tx.run("daily/order_current")
 
@@ -53,9 +53,13 @@ def by_day(rows: pa.RecordBatch, indices: Any) -> pa.Array:
 
 
 def _ranked(tx: Transaction, rows: pa.RecordBatch, accounting: Accounting) -> tuple[bool, Mask, Mask]:
-    """Whether any were contested, which do not stand at the end, and which were the greatest when they came; masks of shape (n,)."""
+    """Whether one names another customer than is stored; which do not stand at the end; which were the greatest when they came.
+
+    The latter two are masks of shape (n,).
+    """
     loses, accepted = np.zeros(rows.num_rows, np.bool_), np.ones(rows.num_rows, np.bool_)
-    contested = _repeated(rows["order_id"]) | _has(rows, [seq for (seq,) in tx.rows("batch/known_order")])
+    known = tx.rows("batch/known_order")
+    contested = _repeated(rows["order_id"]) | _has(rows, [seq for seq, _ in known])
     outcomes: list[tuple[int, bool, str]] = []
     if contested.any():
         tx.stage("contested_order", rows.filter(pa.array(contested)))
@@ -67,7 +71,7 @@ def _ranked(tx: Transaction, rows: pa.RecordBatch, accounting: Accounting) -> tu
     for outcome in (Outcome.DUPLICATE, Outcome.SUPERSEDED):
         accounting.add(outcome, {Stream.ORDERS: sum(found == outcome for _, _, found in outcomes)})
     accounting.add(Outcome.ACCEPTED, {Stream.ORDERS: int(np.count_nonzero(accepted))})
-    return bool(contested.any()), loses, accepted
+    return any(is_moved for _, is_moved in known), loses, accepted
 
 
 def _repeated(ids: pa.Array) -> Mask:
