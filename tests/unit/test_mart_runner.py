@@ -112,6 +112,13 @@ def test_a_mart_that_fails_stops_nobody_else(worker: Worker) -> None:
     ]
 
 
+def test_marts_wait_while_the_worker_is_behind(worker: Worker) -> None:
+    marts = runner(worker, FIRST, SECOND)
+    looks = iter([False, True])
+    assert outcomes(marts.refresh_due(lambda: next(looks))) == [("first", "done")]
+    assert outcomes(marts.refresh_due()) == [("second", "done")]
+
+
 def test_a_plan_takes_in_what_is_not_up_to_date(worker: Worker) -> None:
     marts = runner(worker, FIRST, SECOND, HOURLY)
     assert marts.plan(["second"], None).names == ("first", "second")
