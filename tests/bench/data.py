@@ -182,8 +182,9 @@ class Orders:
         arrived = np.sort(_moments(shape, n, rng))
         self.ordered_at = arrived - _delays(shape, n, rng)
         self.customer = _customers(shape, n, rng)
-        self.customer_country = rng.integers(0, len(_COUNTRIES), shape.customers)
-        self.customer_segment = rng.integers(0, len(_SEGMENTS), shape.customers)
+        attributes = np.random.default_rng(shape.seed)  # of customers, the same in all parts: they count once a day and segment
+        self.customer_country = attributes.integers(0, len(_COUNTRIES), shape.customers)
+        self.customer_segment = attributes.integers(0, len(_SEGMENTS), shape.customers)
         self._lines(n, rng)
         updated = np.sort(rng.choice(n, versions - n, replace=False))
         updated_at = (
@@ -269,7 +270,7 @@ class Orders:
     def _order_names(self) -> Vocabulary:
         return Vocabulary(_numbered("o", self._shape, len(self.ordered_at)))
 
-    def tally(self, *, with_updates: bool = True) -> Tally:
+    def tally(self, *, with_updates: bool) -> Tally:
         """By day: counted orders, their customers, net in cents."""
         version = np.arange(len(self.ordered_at))
         if with_updates:
@@ -292,9 +293,9 @@ class Shop:
         self.orders = Orders(shape, orders)
         self.touchpoints = Touchpoints(shape, touchpoints)
 
-    def expected(self) -> Expected:
-        """What the tables hold once all is read."""
-        return Expected(self.orders.tally(), self.touchpoints.tally())
+    def expected(self, *, with_updates: bool = True) -> Expected:
+        """What the tables hold once all is read, or all but updates of orders."""
+        return Expected(self.orders.tally(with_updates=with_updates), self.touchpoints.tally())
 
 
 def _chunks(rows: Ints) -> Iterator[Ints]:

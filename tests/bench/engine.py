@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import psutil
 
 import worker.aggregate
+from tests.bench.process import peak_rss
 from worker.aggregate import Membership
 from worker.committer import StepResult
 from worker.config import Settings
@@ -52,7 +53,8 @@ class Measured:
     """One run, from the first poll to the last commit.
 
     `stages`: what each part took in its own thread (polling and decoding run beside the rest). `sql`: by SQL file. `threads`: CPU seconds
-    of the process by kind of thread. `batches`: messages and seconds of each commit. `closing`: seconds from the last commit to the end.
+    of the process by kind of thread. `batches`: of each commit messages, seconds, and bytes of RSS after it. `closing`: seconds from the
+    last commit to the end.
     """
 
     messages: int = 0
@@ -63,7 +65,7 @@ class Measured:
     stages: dict[str, Spent] = field(default_factory=dict)
     sql: dict[str, Spent] = field(default_factory=dict)
     threads: dict[str, float] = field(default_factory=dict)
-    batches: list[tuple[int, float]] = field(default_factory=list)
+    batches: list[tuple[int, float, int]] = field(default_factory=list)
 
 
 class Meter(Observer):
@@ -94,7 +96,7 @@ class Meter(Observer):
         for name, spent in result.seconds.items():
             measured.sql[name] = measured.sql.get(name, Spent()) + spent
         measured.messages += len(batch.messages)
-        measured.batches.append((len(batch.messages), seconds))
+        measured.batches.append((len(batch.messages), seconds, self._process.memory_info().rss))
         measured.wall = time.perf_counter() - self._began
         now = self._thread_seconds()
         measured.threads = {kind: seconds - self._cpu.get(kind, 0.0) for kind, seconds in now.items()}
@@ -103,7 +105,7 @@ class Meter(Observer):
     def taken(self) -> Measured:
         """The measurement, once the worker has ended."""
         self.measured.closing = time.perf_counter() - self._began - self.measured.wall
-        self.measured.peak_rss = _peak_rss()
+        self.measured.peak_rss = peak_rss(os.getpid())
         return self.measured
 
     def _clocked(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
@@ -148,12 +150,6 @@ def _kind(thread: int) -> str:
     except OSError:
         return "other"
     return "librdkafka" if name.startswith("rdk:") else "other"
-
-
-def _peak_rss() -> int:
-    """Bytes. Not of getrusage, whose figure for a new process begins with that of its parent."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def main() -> None:
