@@ -12,6 +12,12 @@ customer_id = { about = "the customer" }
 day = { about = "the day" }
 orders = { about = "counted orders of all currencies" }
 net_cents = { unit = "minor units", about = "net of the counted orders of the reporting currency" }
+
+[[audits]]
+name = "activity is orders or any, and orders are orders"
+query = """
+    select * from active_day where activity not in ('orders', 'any') or orders < 0 or (activity = 'orders' and orders = 0)
+"""
 */
 select 'orders' as activity, customer_id, day, cast(orders + orders_other_currency as bigint) as orders, cast(net_cents as decimal(38, 0)) as net_cents
 from customer_day where orders + orders_other_currency > 0

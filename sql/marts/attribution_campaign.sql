@@ -16,10 +16,44 @@ credit_cents = { unit = "minor units", about = "the value that the model gives i
 cost_cents = { unit = "minor units", about = "what was spent on it in the period, the same for each model" }
 roas = { about = "credit by cost" }
 cpa = { unit = "minor units", about = "cost by conversion" }
+
 [[audits]]
-name = "credit_sums_to_revenue"
-query = "select period, model from (select period, model, sum(credit_cents) as credit from attribution_campaign where period_kind = 'month' group by period, model) as given join (select cast(date_trunc('month', order_day) as date) as period, sum(net_cents) as net from attribution_credit where place = 1 group by 1) as sold using (period) where credit <> net"
-remedy = "tidemark marts refresh --full attribution_campaign"
+name = "per period and model, credit is the revenue to the cent, and conversions are all"
+query = """
+    select period_kind, period, model, given.cents, sold.net_cents, given.conversions, sold.orders
+    from (
+        select period_kind, period, model, sum(credit_cents) as cents, sum(conversions) as conversions
+        from attribution_campaign group by period_kind, period, model
+    ) as given
+    full join (
+        select period_kind, period, model, net_cents, orders
+        from (
+            select 'day' as period_kind, order_day as period, sum(net_cents) as net_cents, count(*) as orders
+            from attribution_credit where place = 1 group by order_day
+            union all
+            select 'month', cast(date_trunc('month', order_day) as date), sum(net_cents), count(*)
+            from attribution_credit where place = 1 group by 2
+        ) as ordered,
+        unnest(['first', 'last', 'last_non_direct', 'linear', 'time_decay', 'u_shaped', 'j_shaped', 'w_shaped', 'shapley', 'markov']) as named(model)
+        where period_kind = 'month' or model <> 'markov'
+    ) as sold using (period_kind, period, model)
+    where coalesce(given.cents, 0) <> coalesce(sold.net_cents, 0)
+       or abs(coalesce(given.conversions, 0) - coalesce(sold.orders, 0)) > 1e-9 * greatest(1000, coalesce(sold.orders, 0))
+"""
+remedy = "tidemark marts refresh --full attribution_credit attribution_markov attribution_campaign"
+
+[[audits]]
+name = "cost is what the channels cost"
+query = """
+    select day, given.cost_cents, spent.cost_cents
+    from (
+        select period as day, sum(cost_cents) as cost_cents
+        from attribution_campaign where period_kind = 'day' and model = 'first' group by period
+    ) as given
+    full join (select day, sum(cost_cents) as cost_cents from daily_channel where day <= $as_of group by day) as spent using (day)
+    where coalesce(given.cost_cents, 0) <> coalesce(spent.cost_cents, 0) and day not in (select day from day_state where changed_at > $read_at)
+"""
+
 [[questions]]
 ask = "Which campaigns cost more than they bring?"
 sql = "select period, channel, campaign, cost_cents, credit_cents from attribution_campaign where period_kind = 'month' and model = 'linear' and cost_cents > credit_cents order by period, channel, campaign"

@@ -19,6 +19,20 @@ credit_cents = { unit = "minor units", about = "what the model gives it of the c
 cost_cents = { unit = "minor units", about = "what was spent on it in the period, the same for each model" }
 roas = { about = "credit by cost" }
 cpa = { unit = "minor units", about = "cost by conversion" }
+
+[[audits]]
+name = "sums are those of the campaigns"
+query = """
+    select period_kind, period, model
+    from (
+        select period_kind, period, model, conversions, credit_cents, cost_cents from attribution_channel
+        union all
+        select period_kind, period, model, -conversions, -credit_cents, -cost_cents from attribution_campaign
+    ) as both_sides
+    group by period_kind, period, model
+    having sum(credit_cents) <> 0 or sum(cost_cents) <> 0 or abs(sum(conversions)) > 1e-6
+"""
+
 [[questions]]
 ask = "What did each channel return by three models?"
 sql = "select period, channel, model, conversions, credit_cents, roas from attribution_channel where period_kind = 'month' and model in ('last', 'shapley', 'markov') order by period, channel, model"

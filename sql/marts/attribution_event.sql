@@ -15,6 +15,12 @@ channel = { about = "its channel" }
 campaign = { about = "its campaign, or (none)" }
 is_touch = { about = "one of touch_types, or the first page_view of its session" }
 is_cart_add = { about = "a cart_add: the first in a window makes the touch before it the lead of w_shaped" }
+
+[[audits]]
+name = "each is a touch or a cart_add of a customer"
+query = """
+    select * from attribution_event where customer_id is null or not (is_touch or is_cart_add)
+"""
 */
 with named as (
     select customer_id, day, session_id, event_id, occurred_at, event_type, channel, campaign

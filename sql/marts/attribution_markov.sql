@@ -21,6 +21,14 @@ removal_effect = { about = "the part of P that would be lost without this state"
 share = { about = "removal effect by the sum of all" }
 conversions = { about = "share of the month's conversions that have a touch" }
 credit_cents = { unit = "minor units", about = "share of their value, to the cent by largest remainder, ties by name" }
+
+[[audits]]
+name = "probabilities, effects and shares are fractions, shares sum to 1"
+query = """
+    select month, states from attribution_markov group by month, states
+    having abs(sum(share) - 1) > 1e-9 or min(share) < 0 or min(removal_effect) < -1e-9 or max(removal_effect) > 1 + 1e-9 or max(probability) > 1 + 1e-9
+"""
+
 [[questions]]
 ask = "Which channels would be missed most?"
 sql = "select month, channel, removal_effect, share from attribution_markov where states = 'channel' order by month, removal_effect desc, channel"

@@ -18,6 +18,14 @@ previous_channel = { about = "channel of the touch before it in the journey" }
 previous_campaign = { about = "campaign of the touch before it in the journey" }
 last_day = { about = "day of the journey's last touch" }
 last_at = { unit = "UTC", about = "the journey's last touch" }
+
+[[audits]]
+name = "journeys are whole, and stand in no conversion's window"
+query = """
+    select customer_id, journey from attribution_null group by customer_id, journey having count(*) <> max(places) or max(place) <> max(places)
+    union all
+    select n.customer_id, n.journey from attribution_null as n join attribution_credit as c on c.event_day = n.day and c.event_id = n.event_id
+"""
 */
 with used as (
     select distinct event_day, event_id from attribution_credit where event_id is not null

@@ -11,6 +11,25 @@ value_cents = { unit = "minor units", about = "their value" }
 nulls = { about = "journeys of this way that did not convert" }
 mean_touches = { about = "touches of the path" }
 mean_hours = { unit = "hours", about = "mean time from first touch to conversion; null where none converted" }
+
+[[audits]]
+name = "conversions and their value are those with a touch"
+query = """
+    select month, given.conversions, sold.orders, given.cents, sold.net_cents
+    from (select month, sum(conversions) as conversions, sum(value_cents) as cents from attribution_path where conversions > 0 group by month) as given
+    full join (
+        select cast(date_trunc('month', order_day) as date) as month, count(*) as orders, sum(net_cents) as net_cents
+        from attribution_credit where place = 1 and event_id is not null group by 1
+    ) as sold using (month)
+    where given.conversions is distinct from sold.orders or given.cents is distinct from sold.net_cents
+"""
+
+[[audits]]
+name = "a path has touches, and converted or did not"
+query = """
+    select * from attribution_path where mean_touches < 1 or mean_hours < 0 or conversions < 0 or nulls < 0 or conversions + nulls = 0
+"""
+
 [[questions]]
 ask = "Which ways lead to the most orders?"
 sql = "select month, path, conversions, nulls, mean_hours from attribution_path order by month, conversions desc, path limit 20"

@@ -25,6 +25,15 @@ channel = { about = "the touch's channel" }
 campaign = { about = "the touch's campaign, or (none)" }
 weight = { about = "its share of the conversion; they sum to 1 per conversion and model" }
 credit_cents = { unit = "minor units", about = "its share of the conversion's value; they sum to it exactly" }
+
+[[audits]]
+name = "weights are fractions, models are the rule models"
+query = """
+    select * from attribution_touch
+    where weight not between 0 and 1
+       or model not in ('first', 'last', 'last_non_direct', 'linear', 'time_decay', 'u_shaped', 'j_shaped', 'w_shaped', 'shapley')
+"""
+
 [[questions]]
 ask = "Which touches had a part in an order, by two models?"
 sql = "select order_id, place, channel, model, weight, credit_cents from attribution_touch where model in ('first', 'time_decay') order by order_day, order_id, model, place limit 20"

@@ -26,6 +26,22 @@ net_cents = { unit = "minor units", about = "net of the counted orders of the re
 kept_week_cents = { unit = "minor units", about = "on the first row of a week: its net, at most that of the member's first week, at least 0" }
 kept_month_cents = { unit = "minor units", about = "the same for months" }
 kept_quarter_cents = { unit = "minor units", about = "the same for quarters" }
+
+[[audits]]
+name = "each member begins once"
+query = """
+    select cohort_kind, cohort_name, customer_id from cohort_activity
+    group by cohort_kind, cohort_name, customer_id
+    having count(*) filter (where is_first) <> 1 or count(*) filter (where is_last) <> count(*) filter (where is_active and is_first)
+        or min(day) < min(cohort_date) or min(cohort_date) <> max(cohort_date)
+"""
+
+[[audits]]
+name = "kinds of cohorts are those that there are"
+query = """
+    select * from cohort_activity
+    where cohort_kind not in ('first_order', 'sign_up', 'first_touch', 'user') or (cohort_kind <> 'user' and cohort_name <> '')
+"""
 */
 with customer_number as (
     select activity, customer_id, row_number() over (order by activity, customer_id) as number

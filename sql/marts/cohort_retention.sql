@@ -44,6 +44,22 @@ query = """
     having count(distinct members) > 1 or count(distinct orders) > 1 or count(distinct net_cents) > 1
 """
 
+[[audits]]
+name = "members, orders and money are those of the members"
+query = """
+    select cohort_kind, cohort_name, period_kind, given.members, active.members, given.orders, active.orders, given.net_cents, active.net_cents
+    from (
+        select cohort_kind, cohort_name, period_kind, sum(case when period_number = 0 then cohort_size end) as members,
+               sum(orders) as orders, sum(net_cents) as net_cents
+        from cohort_retention group by cohort_kind, cohort_name, period_kind
+    ) as given
+    join (
+        select cohort_kind, cohort_name, count(*) filter (where is_first) as members, sum(orders) as orders, sum(net_cents) as net_cents
+        from cohort_activity where cohort_date <= $as_of group by cohort_kind, cohort_name
+    ) as active using (cohort_kind, cohort_name)
+    where given.members <> active.members or given.orders <> active.orders or given.net_cents <> active.net_cents
+"""
+
 [[questions]]
 ask = "What share of the customers who first bought in a month bought again in the months after?"
 sql = "select cohort_start, period_number, retention from cohort_retention where cohort_kind = 'first_order' and period_kind = 'month' and is_complete order by cohort_start, period_number"

@@ -13,6 +13,18 @@ cohort_size = { unit = "customers", about = "their members" }
 active_customers = { unit = "customers", about = "their members active in the period" }
 retention = { unit = "fraction", about = "active_customers / cohort_size" }
 
+[[audits]]
+name = "pooled cells are the complete ones"
+query = """
+    select s.cohort_kind, s.cohort_name, s.period_kind, s.period_number
+    from cohort_summary as s
+    left join (
+        select cohort_kind, cohort_name, period_kind, period_number, sum(cohort_size) as cohort_size, sum(active_customers) as active_customers
+        from cohort_retention where is_complete group by cohort_kind, cohort_name, period_kind, period_number
+    ) as c using (cohort_kind, cohort_name, period_kind, period_number)
+    where s.cohort_size is distinct from c.cohort_size or s.active_customers is distinct from c.active_customers or s.retention not between 0 and 1
+"""
+
 [[questions]]
 ask = "How many of the customers who first bought come back in the first months after?"
 sql = "select period_number, retention, cohorts from cohort_summary where cohort_kind = 'first_order' and period_kind = 'month' order by period_number limit 12"

@@ -37,6 +37,14 @@ second_category = { about = "the category with the second most units" }
 city = { about = "of the latest counted order of any currency" }
 state = { about = "of the latest counted order of any currency" }
 country = { about = "of the latest counted order of any currency" }
+
+[[audits]]
+name = "who ordered has a first and a last order, and they are in order"
+query = """
+    select * from customer_facts
+    where (orders > 0) <> (first_order_day is not null) or (orders > 0) <> (last_order_day is not null) or first_order_day > last_order_day
+       or order_days > orders or first_day_orders > orders or comeback_day > last_order_day or last_order_day > $as_of
+"""
 */
 with order_day as (
     select customer_id, day, orders, units, net_cents,

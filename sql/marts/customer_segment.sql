@@ -34,6 +34,31 @@ query = "select * from customer_segment where r_score not between 1 and 5 or f_s
 name = "champions have high scores"
 query = "select * from customer_segment where (rfm_segment = 'Champions') <> coalesce(least(r_score, f_score, m_score) >= 4, false)"
 
+[[audits]]
+name = "segments keep their limits"
+query = """
+    select s.customer_id, f.orders, s.frequency_segment, f.last_order_day, s.recency_segment, s.lifecycle_stage
+    from customer_segment as s left join customer_facts as f on f.customer_id = s.customer_id
+    where s.frequency_segment <> case when coalesce(f.orders, 0) = 0 then '(none)' when f.orders <= $frequency_limits[1] then 'One-time'
+                                      when f.orders <= $frequency_limits[2] then 'Low' when f.orders <= $frequency_limits[3] then 'Medium' else 'High' end
+       or s.recency_segment <> case when coalesce(f.orders, 0) = 0 then '(none)' when $as_of - f.last_order_day <= $recency_days[1] then 'Recent'
+                                    when $as_of - f.last_order_day <= $recency_days[2] then 'Moderate' else 'Lapsed' end
+       or (s.lifecycle_stage = '(none)') <> (coalesce(f.orders, 0) = 0)
+       or (s.lifecycle_stage = 'New' and $as_of - f.first_order_day > $lifecycle_days[1])
+       or (s.lifecycle_stage = 'Churned' and $as_of - f.last_order_day <= $lifecycle_days[4])
+"""
+
+[[audits]]
+name = "segments are those that there are"
+query = """
+    select * from customer_segment
+    where rfm_segment not in ('Champions', 'Loyal Customers', 'New Customers', 'At Risk', 'Lost Customers', 'Big Spenders', 'Frequent Buyers',
+                              'Need Attention', '(none)')
+       or monetary_segment not in ('Low', 'Medium', 'High', '(none)') or value_tier not in ('low_value', 'medium_value', 'high_value', '(none)')
+       or lifecycle_stage not in ('New', 'Reactivated', 'Active', 'At Risk', 'Churned', '(none)')
+       or cluster_label not in ('VIP', 'Frequent', 'Active', 'Dormant', 'Regular', '(none)') or rfm_score <> 100 * r_score + 10 * f_score + m_score
+"""
+
 [[questions]]
 ask = "How many customers of each kind are about to be lost?"
 sql = "select rfm_segment, count(*) as customers from customer_segment group by rfm_segment order by customers desc, rfm_segment"

@@ -42,6 +42,28 @@ query = "select * from customer_value where (model_status = 'ok') <> (model_valu
 name = "probabilities and intervals"
 query = "select * from customer_value where p_alive not between 0 and 1 or expected_orders < 0 or model_value not between model_value_low and model_value_high or isnan(model_value)"
 
+[[audits]]
+name = "rows are the customers who ordered"
+query = """
+    select coalesce(v.customer_id, f.customer_id) as customer_id, f.orders
+    from customer_value as v full join customer_facts as f on f.customer_id = v.customer_id
+    where (v.customer_id is not null) <> coalesce(f.orders > 0, false)
+"""
+
+[[audits]]
+name = "classes are those that there are"
+query = """
+    select * from customer_value
+    where confidence not in ('high', 'medium', 'low') or value_3y_status not in ('ok', 'single_day') or churn_probability not between 0 and 1
+       or value_quartile not in ('Low Value', 'Medium Value', 'High Value', 'Very High Value') or (value_3y is null) <> (value_quartile is null)
+"""
+
+[[audits]]
+name = "a capped lifetime is worth no more"
+query = """
+    select * from customer_value where abs(heuristic_value_12m) > abs(heuristic_value) * (1 + 1e-9)
+"""
+
 [[questions]]
 ask = "Whom will we miss most if they do not come back?"
 sql = "select customer_id, p_alive, model_value, model_value_low, model_value_high from customer_value where p_alive < 0.5 order by model_value desc nulls last, customer_id limit 20"

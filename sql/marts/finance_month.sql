@@ -30,6 +30,19 @@ severity = "warning"
 query = "select month, currency, margin from finance_month where abs(margin) > 1"
 remedy = "Costs exceed revenue twice over, or are in another unit than prices: look at unit_cost_cents of order_item."
 
+[[audits]]
+name = "sums are those of the days"
+query = """
+    select month, currency, f.revenue, s.revenue, f.orders, s.orders
+    from finance_month as f
+    full join (
+        select cast(date_trunc('month', day) as date) as month, currency, sum(net_cents) as revenue, sum(orders) as orders
+        from daily_sales where day <= $as_of group by 1, currency
+    ) as s using (month, currency)
+    where (f.revenue is distinct from s.revenue or f.orders is distinct from s.orders)
+      and month not in (select cast(date_trunc('month', day) as date) from day_state where changed_at > $read_at)
+"""
+
 [[questions]]
 ask = "What did each month earn, and how much of it was booked after its days had closed?"
 sql = "select month, revenue, profit, margin, changed_after_close from finance_month where currency = 'USD' order by month"

@@ -25,6 +25,23 @@ seconds_to_purchase = { unit = "seconds", about = "median from the first checkou
 name = "no stage has more sessions than there are"
 query = "select day, entry_channel from funnel where greatest(with_page_view, with_product_view, with_cart_add, with_checkout_start, with_purchase) > sessions"
 
+[[audits]]
+name = "stages are those of the day's sessions"
+query = """
+    select day, entry_channel, f.sessions, d.sessions
+    from funnel as f full join (select * from daily_sessions where day <= $as_of) as d using (day, entry_channel)
+    where (f.sessions is distinct from d.sessions or f.with_cart_add is distinct from d.with_cart_add or f.with_purchase is distinct from d.with_purchase)
+      and day in (select day from day_state where changed_at <= $read_at and not is_sealed)
+"""
+
+[[audits]]
+name = "conversion is a fraction, and no step ends before it begins"
+query = """
+    select * from funnel
+    where conversion not between 0 and 1
+       or least(seconds_to_product_view, seconds_to_cart_add, seconds_to_checkout_start, seconds_to_purchase) < 0
+"""
+
 [[questions]]
 ask = "Where do visitors of each channel drop out?"
 sql = "select entry_channel, sum(sessions) as sessions, sum(with_product_view) as with_product_view, sum(with_cart_add) as with_cart_add, sum(with_purchase) as with_purchase from funnel group by entry_channel order by entry_channel"

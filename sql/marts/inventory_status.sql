@@ -16,6 +16,12 @@ days_left = { unit = "days", about = "null where nothing was sold in those days"
 name = "stock is not negative"
 query = "select product_id, stock from inventory_status where stock < 0 or days_left < 0"
 
+[[audits]]
+name = "products are known"
+query = """
+    select i.product_id from inventory_status as i left join product_label as p on p.product_id = i.product_id where p.product_id is null
+"""
+
 [[questions]]
 ask = "What runs out within a week?"
 sql = "select product_id, name, stock, days_left from inventory_status where days_left <= 7 order by days_left, product_id"

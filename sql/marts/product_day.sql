@@ -13,6 +13,12 @@ category = { about = "of the day's latest counted order item that has one, by (o
 subcategory = { about = "of the same item" }
 scored_reviews = { about = "reviews that have a score" }
 score_sum = { about = "the sum of their scores" }
+
+[[audits]]
+name = "scores are 1 to 5"
+query = """
+    select * from product_day where score_sum not between scored_reviews and 5 * scored_reviews
+"""
 */
 with item as (
     select i.day, i.product_id, arg_max(struct_pack(category := i.category, subcategory := i.subcategory),

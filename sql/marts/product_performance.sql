@@ -48,6 +48,19 @@ query = "select product_id, month from product_performance where stock_average <
 name = "ranks have no gaps"
 query = "select month from product_performance group by month having max(rank_overall) <> count(*)"
 
+[[audits]]
+name = "sums are those of the days"
+query = """
+    select product_id, month, p.revenue, s.revenue, p.units_sold, s.units
+    from product_performance as p
+    full join (
+        select product_id, cast(date_trunc('month', day) as date) as month, sum(sales_cents) as revenue, sum(units) as units
+        from daily_product_sales where currency = $reporting_currency and day <= $as_of group by product_id, 2
+    ) as s using (product_id, month)
+    where (coalesce(p.revenue, 0) <> coalesce(s.revenue, 0) or coalesce(p.units_sold, 0) <> coalesce(s.units, 0))
+      and month not in (select cast(date_trunc('month', day) as date) from day_state where changed_at > $read_at)
+"""
+
 [[questions]]
 ask = "Which products grew most in the last complete month?"
 sql = "select product_id, name, revenue, revenue_growth from product_performance where month = (select max(month) from product_performance where is_complete) and revenue_growth is not null order by revenue_growth desc, product_id limit 10"

@@ -15,6 +15,17 @@ yoy = { unit = "fraction", about = "growth of revenue since the same day a year 
 name = "no day is missing"
 query = "select currency from sales_trend group by currency having date_diff('day', min(day), max(day)) + 1 <> count(*)"
 
+[[audits]]
+name = "revenue and orders are those of the day"
+query = """
+    select day, currency, t.revenue, s.revenue, t.orders, s.orders
+    from sales_trend as t
+    full join (select day, currency, sum(net_cents) as revenue, sum(orders) as orders from daily_sales where day <= $as_of group by day, currency) as s
+        using (day, currency)
+    where (coalesce(t.revenue, 0) <> coalesce(s.revenue, 0) or coalesce(t.orders, 0) <> coalesce(s.orders, 0))
+      and day not in (select day from day_state where changed_at > $read_at)
+"""
+
 [[questions]]
 ask = "How do the last seven days compare with the week before?"
 sql = "select day, revenue, moving_average, mom from sales_trend where currency = 'USD' order by day desc limit 14"

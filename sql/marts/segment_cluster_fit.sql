@@ -25,6 +25,12 @@ deviation = { type = "double[]", about = "standard deviations of all, 1 where it
 [[audits]]
 name = "numbered by mean monetary"
 query = "select fit_id, cluster from segment_cluster_fit qualify centre[3] < lag(centre[3]) over (partition by fit_id order by cluster)"
+
+[[audits]]
+name = "clusters have members and a label"
+query = """
+    select * from segment_cluster_fit where members < 1 or label not in ('VIP', 'Frequent', 'Active', 'Dormant', 'Regular')
+"""
 */
 with bought as (
     select cast(coalesce(sum(orders), 0) as bigint) as orders from customer_facts where orders > 0

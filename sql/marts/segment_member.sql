@@ -23,6 +23,14 @@ orders = { type = "bigint", about = "counted orders" }
 net_cents = { type = "decimal(38, 0)", unit = "minor units", about = "net of them" }
 recency_days = { type = "bigint", unit = "days", about = "from the last order's day to as_of" }
 model_value = { type = "double", unit = "minor units", about = "customer_value.model_value" }
+
+[[audits]]
+name = "segments are those that there are"
+query = """
+    select * from segment_member
+    where rfm is null or recency is null or frequency is null or monetary is null or value_tier is null or lifecycle is null or cluster is null
+       or as_of < month or orders < 0 or recency_days < 0
+"""
 */
 with closed as (
     -- the month that has ended last

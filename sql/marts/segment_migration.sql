@@ -14,6 +14,12 @@ customers = { about = "how many" }
 name = "each kind moves as many customers"
 query = "select month from (select month, kind, sum(customers) as customers from segment_migration group by month, kind) as moved group by month having min(customers) <> max(customers)"
 
+[[audits]]
+name = "only the first month has newcomers alone, and no move is empty"
+query = """
+    select * from segment_migration where customers < 1 or to_segment = '(new)'
+"""
+
 [[questions]]
 ask = "Where did last month's champions go?"
 sql = "select month, to_segment, customers from segment_migration where kind = 'rfm' and from_segment = 'Champions' order by month desc, customers desc, to_segment"

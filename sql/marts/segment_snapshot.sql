@@ -11,6 +11,12 @@ customer_id = { about = "the customer" }
 kind = { about = "rfm, recency, frequency, monetary, value_tier, lifecycle, cluster: the columns of customer_segment" }
 segment = { about = "the segment then; (none) where there was none" }
 
+[[audits]]
+name = "each member has a segment of each kind"
+query = """
+    select month, customer_id from segment_snapshot group by month, customer_id having count(*) <> 7 or count(segment) <> 7
+"""
+
 [[questions]]
 ask = "How has a customer moved through the stages of its life?"
 sql = "select month, segment from segment_snapshot where kind = 'lifecycle' and customer_id = 'c1' order by month"

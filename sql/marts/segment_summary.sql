@@ -32,6 +32,15 @@ query = "select month from (select month, kind, sum(customers) as customers from
 name = "shares are fractions"
 query = "select * from segment_summary where retention not between 0 and 1 or reactivation not between 0 and 1"
 
+[[audits]]
+name = "members are those of the snapshot"
+query = """
+    select month, kind, s.customers, m.members
+    from (select month, kind, sum(customers) as customers from segment_summary group by month, kind) as s
+    full join (select month, count(*) as members from segment_member group by month) as m using (month)
+    where s.customers is distinct from m.members
+"""
+
 [[questions]]
 ask = "Which segments keep their customers?"
 sql = "select month, segment, customers, retention, reactivation from segment_summary where kind = 'rfm' order by month, segment"

@@ -13,6 +13,13 @@ revenue = { unit = "minor units", about = "net of counted orders" }
 name = "each customer once"
 query = "select customer_id from top_customers group by customer_id having count(*) > 1"
 
+[[audits]]
+name = "ranks go by revenue, without gaps"
+query = """
+    select rank, customer_id from top_customers
+    qualify rank <> row_number() over (order by revenue desc, customer_id) or rank > $top_count
+"""
+
 [[questions]]
 ask = "Who are the ten best customers of the last 90 days?"
 sql = "select rank, customer_id, orders, revenue from top_customers where rank <= 10 order by rank"

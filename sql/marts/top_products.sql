@@ -16,6 +16,13 @@ profit = { unit = "minor units", about = "sales less cost, where it is known" }
 name = "each product once"
 query = "select product_id from top_products group by product_id having count(*) > 1"
 
+[[audits]]
+name = "ranks go by revenue, without gaps"
+query = """
+    select rank, product_id from top_products
+    qualify rank <> row_number() over (order by revenue desc, product_id) or rank > $top_count
+"""
+
 [[questions]]
 ask = "Which ten products sold best in the last 90 days?"
 sql = "select rank, product_id, name, units, revenue from top_products where rank <= 10 order by rank"

@@ -28,6 +28,15 @@ remedy = "A campaign, or events that are missing or sent twice? tidemark explain
 name = "no day is missing"
 query = "select metric from traffic_anomaly group by metric having date_diff('day', min(day), max(day)) + 1 <> count(*)"
 
+[[audits]]
+name = "touchpoints are those of the day"
+query = """
+    select day, a.value, t.touchpoints
+    from (select day, value from traffic_anomaly where metric = 'touchpoints') as a
+    join (select day, sum(touchpoints) as touchpoints from hourly_traffic group by day) as t using (day)
+    where a.value <> t.touchpoints and day not in (select day from day_state where changed_at > $read_at)
+"""
+
 [[questions]]
 ask = "Which days were unlike the 30 days before them?"
 sql = "select day, metric, value, mean, z, robust_z from traffic_anomaly where is_anomaly order by day desc, metric"

@@ -15,6 +15,12 @@ median = { unit = "count or minor units", about = "of this hour of those days" }
 name = "every weekday has 24 hours"
 query = "select metric, weekday from traffic_season group by metric, weekday having count(*) <> 24"
 
+[[audits]]
+name = "weekdays and hours are those that there are"
+query = """
+    select * from traffic_season where weekday not between 1 and 7 or hour not between 0 and 23 or days < 0
+"""
+
 [[questions]]
 ask = "When in the week do most orders come?"
 sql = "select weekday, hour, mean from traffic_season where metric = 'orders' order by mean desc, weekday, hour limit 10"
