@@ -15,7 +15,7 @@ name = "each kind moves as many customers"
 query = "select month from (select month, kind, sum(customers) as customers from segment_migration group by month, kind) as moved group by month having min(customers) <> max(customers)"
 
 [[audits]]
-name = "only the first month has newcomers alone, and no move is empty"
+name = "no move is empty, and none goes to (new)"
 query = """
     select * from segment_migration where customers < 1 or to_segment = '(new)'
 """
