@@ -24,6 +24,13 @@ abandoned_cart_count = { about = "sessions with a cart_add, without a purchase e
 pending_cart_count = { about = "such sessions for which that time is not over" }
 email_open_rate = { unit = "fraction", about = "e-mails opened / sent; null without any sent" }
 email_click_rate = { unit = "fraction", about = "e-mails clicked / sent; null without any sent" }
+rfm_score = { about = "customer_segment.rfm_score" }
+churn_probability = { unit = "fraction", about = "customer_value.churn_probability" }
+heuristic_value_12m = { unit = "minor units", about = "customer_value.heuristic_value_12m" }
+value_3y = { unit = "minor units", about = "customer_value.value_3y" }
+p_alive = { unit = "fraction", about = "customer_value.p_alive" }
+expected_orders = { about = "customer_value.expected_orders" }
+model_value = { unit = "minor units", about = "customer_value.model_value" }
 order_count_30d = { about = "counted orders of the last 30 days" }
 total_spend_30d = { unit = "minor units", about = "their net" }
 website_visits_30d = { about = "sessions of the last 30 days" }
@@ -45,7 +52,8 @@ email_click_rate_90d = { unit = "fraction", about = "e-mails clicked / sent in t
 */
 select customer_id, customer_age_days, order_count, total_spend, avg_order_value, days_since_last_order, purchase_frequency_days,
        lifetime_days, items, categories, orders_other_currency, website_visits, product_views, cart_additions, purchases,
-       abandoned_cart_count, pending_cart_count, email_open_rate, email_click_rate, order_count_30d, total_spend_30d, website_visits_30d,
+       abandoned_cart_count, pending_cart_count, email_open_rate, email_click_rate, rfm_score, churn_probability, heuristic_value_12m, value_3y,
+       p_alive, expected_orders, model_value, order_count_30d, total_spend_30d, website_visits_30d,
        product_views_30d, cart_additions_30d, purchases_30d, abandoned_cart_count_30d, email_open_rate_30d, email_click_rate_30d,
        order_count_90d, total_spend_90d, website_visits_90d, product_views_90d, cart_additions_90d, purchases_90d, abandoned_cart_count_90d,
        email_open_rate_90d, email_click_rate_90d

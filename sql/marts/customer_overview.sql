@@ -1,5 +1,5 @@
 -- customer_overview: what is known of each customer, a row each: who it is, what it bought, how it visits, in all and lately.
--- grain: (customer_id)   reads: customer_facts, customer, customer_day, session_day, open_cart
+-- grain: (customer_id)   reads: customer_facts, customer, customer_day, session_day, open_cart, customer_segment, customer_value
 -- parameters: new_customer_days, abandoned_after_hours
 -- Everyone of the customer topic or with an identified touchpoint or a counted order up to as_of. Orders, units and money: reporting currency.
 /*
@@ -40,6 +40,21 @@ email_open_rate = { unit = "fraction", about = "e-mails opened / sent; null with
 email_click_rate = { unit = "fraction", about = "e-mails clicked / sent; null without any sent" }
 preferred_category = { about = "the category with the most units" }
 second_category = { about = "the category with the second most" }
+rfm_score = { about = "customer_segment.rfm_score" }
+rfm_segment = { about = "customer_segment.rfm_segment" }
+recency_segment = { about = "customer_segment.recency_segment" }
+frequency_segment = { about = "customer_segment.frequency_segment" }
+monetary_segment = { about = "customer_segment.monetary_segment" }
+value_tier = { about = "customer_segment.value_tier" }
+lifecycle_stage = { about = "customer_segment.lifecycle_stage" }
+cluster_label = { about = "customer_segment.cluster_label" }
+churn_probability = { unit = "fraction", about = "customer_value.churn_probability" }
+heuristic_value_12m = { unit = "minor units", about = "customer_value.heuristic_value_12m" }
+value_3y = { unit = "minor units", about = "customer_value.value_3y" }
+value_quartile = { about = "customer_value.value_quartile" }
+p_alive = { unit = "fraction", about = "customer_value.p_alive" }
+expected_orders = { about = "customer_value.expected_orders" }
+model_value = { unit = "minor units", about = "customer_value.model_value" }
 order_count_30d = { about = "counted orders of the last 30 days" }
 total_spend_30d = { unit = "minor units", about = "their net" }
 website_visits_30d = { about = "sessions of the last 30 days" }
@@ -133,6 +148,8 @@ select k.customer_id, k.customer_unique_id, k.name, k.city, k.state, k.country, 
        cast(k.email_opens as double) / nullif(cast(k.emails_sent as double), 0) as email_open_rate,
        cast(k.email_clicks as double) / nullif(cast(k.emails_sent as double), 0) as email_click_rate,
        k.preferred_category, k.second_category,
+       s.rfm_score, s.rfm_segment, s.recency_segment, s.frequency_segment, s.monetary_segment, s.value_tier, s.lifecycle_stage, s.cluster_label,
+       w.churn_probability, w.heuristic_value_12m, w.value_3y, w.value_quartile, w.p_alive, w.expected_orders, w.model_value,
        cast(coalesce(r.orders_30d, 0) as bigint) as order_count_30d, cast(coalesce(r.net_cents_30d, 0) as decimal(38, 0)) as total_spend_30d,
        coalesce(v.sessions_30d, 0) as website_visits_30d, cast(coalesce(r.product_views_30d, 0) as bigint) as product_views_30d,
        cast(coalesce(r.cart_adds_30d, 0) as bigint) as cart_additions_30d, cast(coalesce(r.purchases_30d, 0) as bigint) as purchases_30d,
@@ -149,3 +166,5 @@ from known as k
 left join recent as r on r.customer_id = k.customer_id
 left join visits as v on v.customer_id = k.customer_id
 left join carts as c on c.customer_id = k.customer_id
+left join customer_segment as s on s.customer_id = k.customer_id
+left join customer_value as w on w.customer_id = k.customer_id

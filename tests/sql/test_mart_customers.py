@@ -118,10 +118,20 @@ def test_days_are_those_of_the_reporting_time_zone(new_worker: NewWorker) -> Non
     assert overview(Marts(worker), *columns) == [("ann", 1, 0, 4), ("bob", 0, 1, 0)]
 
 
+def test_segments_and_values_stand_beside_the_facts(worker: Worker, marts: Marts) -> None:
+    worker.feed(
+        *(order(f"o{day}", f"2026-03-{day}", customer_id="ann") for day in ("05", "15")), touch("bob", "2026-03-05"), close="2026-03-16"
+    )
+    assert overview(marts, "lifecycle_stage", "frequency_segment", "churn_probability", "value_3y") == [
+        ("ann", "New", "Low", 0.1, 2000 / 10 * 365 * 3),
+        ("bob", "(none)", "(none)", None, None),
+    ]
+
+
 def test_features_are_the_numbers_of_the_overview(worker: Worker, marts: Marts) -> None:
     worker.feed(order("o1", "2026-03-05", customer_id="ann"), close="2026-03-06")
     marts.refresh("customer_features")
-    numbers = {"BIGINT", "DOUBLE", "DECIMAL(38,0)"}
+    numbers = {"INTEGER", "BIGINT", "DOUBLE", "DECIMAL(38,0)"}
     kinds = {name: kind for name, kind, *_ in worker.query("describe customer_overview")}
     expected = ["customer_id", *(name for name, kind in kinds.items() if kind in numbers)]
     assert [name for name, *_ in worker.query("describe customer_features")] == expected
