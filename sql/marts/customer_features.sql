@@ -49,6 +49,18 @@ purchases_90d = { about = "purchase events of the last 90 days" }
 abandoned_cart_count_90d = { about = "abandoned carts of sessions of the last 90 days" }
 email_open_rate_90d = { unit = "fraction", about = "e-mails opened / sent in the last 90 days" }
 email_click_rate_90d = { unit = "fraction", about = "e-mails clicked / sent in the last 90 days" }
+
+[[audits]]
+name = "a row for each customer of the overview"
+query = """
+    select coalesce(f.customer_id, o.customer_id) as customer_id
+    from customer_features as f full join customer_overview as o on o.customer_id = f.customer_id
+    where f.customer_id is null or o.customer_id is null
+"""
+
+[[questions]]
+ask = "Which habits go with a high spend?"
+sql = "select count(*) as customers, corr(cast(total_spend as double), website_visits) as visits, corr(cast(total_spend as double), product_views) as product_views, corr(cast(total_spend as double), email_open_rate) as email_open_rate, corr(cast(total_spend as double), days_since_last_order) as days_since_last_order from customer_features where order_count > 0"
 */
 select customer_id, customer_age_days, order_count, total_spend, avg_order_value, days_since_last_order, purchase_frequency_days,
        lifetime_days, items, categories, orders_other_currency, website_visits, product_views, cart_additions, purchases,

@@ -19,6 +19,7 @@ from worker.errors import ExitCode, TidemarkError
 from worker.marts.advice import DAYS, advise
 from worker.marts.collection import all_marts, mart_named
 from worker.marts.definition import Mart, described, ordered
+from worker.marts.dictionary import dictionary
 from worker.marts.refresh import RunState
 from worker.marts.runner import mart_operations, runner_of
 from worker.run import SYSTEM_CLOCK
@@ -86,6 +87,13 @@ def describe_mart(
     print_rows(["column", "unit", "meaning"], [(column, about["unit"], about["about"]) for column, about in facts["columns"].items()])
     for question in facts["questions"]:
         typer.echo(f"\n{question['ask']}\n  {question['sql']}")
+
+
+@app.command("docs")
+def document_marts(context: typer.Context) -> None:
+    """Print docs/marts.md, the data dictionary, with your own marts in it."""
+    settings = context.ensure_object(Sources).settings()
+    typer.echo(dictionary(all_marts(settings.marts), settings), nl=False)
 
 
 @app.command("refresh")
