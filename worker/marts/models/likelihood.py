@@ -47,11 +47,11 @@ def maximum(mean_log_likelihood: Objective, customers: float, start: Array) -> O
         return -value, -gradient
 
     bounds = [(centre - _BOUND, centre + _BOUND) for centre in start]
-    found = minimize(descent, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 500})
+    found = minimize(descent, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-13, "gtol": 1e-8, "maxiter": 500})
     best = np.asarray(found.x, dtype=np.float64)
     hessian = _hessian(descent, best) * customers
     is_inside = bool((np.abs(best - start) < _BOUND - 1e-3).all())
-    is_steady = bool((np.abs(descent(best)[1]) < _STEADY).all())
+    is_steady = bool((np.abs(found.jac) < _STEADY).all())
     if not (is_inside and is_steady and np.isfinite(hessian).all() and np.linalg.eigvalsh(hessian)[0] > 0):
         return None
     return Optimum(np.exp(best), np.asarray(np.linalg.inv(hessian), dtype=np.float64), -float(found.fun) * customers)
