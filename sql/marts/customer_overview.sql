@@ -82,6 +82,39 @@ query = "select * from customer_overview where order_count > 0 and abs(avg_order
 name = "windows lie within the whole"
 query = "select * from customer_overview where order_count_30d > order_count_90d or order_count_90d > order_count or website_visits_30d > website_visits_90d or website_visits_90d > website_visits"
 
+[[audits]]
+name = "spend is over 0 where there are orders, refunds aside"
+severity = "warning"
+query = """
+    select c.customer_id, c.order_count, c.total_spend, o.refunded_cents
+    from customer_overview as c
+    left join (
+        select customer_id, sum(refunded_cents) as refunded_cents, max(ingested_at) as ingested_at
+        from order_current where counted and currency = $reporting_currency and day <= $as_of group by customer_id
+    ) as o on o.customer_id = c.customer_id
+    where c.order_count > 0 and c.total_spend + coalesce(o.refunded_cents, 0) <= 0 and o.ingested_at <= $read_at
+"""
+remedy = "Orders that cost nothing, or discounts greater than prices: look at discount_total_cents of order_current."
+
+[[audits]]
+name = "customers are known, and all of them are there"
+query = """
+    select coalesce(o.customer_id, f.customer_id) as customer_id
+    from customer_overview as o
+    full join customer_facts as f on f.customer_id = o.customer_id
+    left join customer as c on c.customer_id = o.customer_id
+    where o.customer_id is null or (f.customer_id is null and c.customer_id is null)
+"""
+
+[[audits]]
+name = "counts and times are not negative, and parts not more than the whole"
+query = """
+    select * from customer_overview
+    where least(order_count, items, website_visits, days_since_last_order, lifetime_days, purchase_frequency_days) < 0
+       or abandoned_cart_count + pending_cart_count > website_visits or first_order_date > last_order_date or last_order_date > $as_of
+       or (order_count > 0) <> (first_order_date is not null)
+"""
+
 [[questions]]
 ask = "Which customers spent the most and have not ordered for a while?"
 sql = "select customer_id, total_spend, days_since_last_order from customer_overview where days_since_last_order > 90 order by total_spend desc, customer_id limit 20"

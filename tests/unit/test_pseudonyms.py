@@ -178,8 +178,11 @@ IMPERSONAL = """
 """
 # The same of built-in marts, by the column alone.
 IMPERSONAL_IN_MARTS = """
-    activity campaign category channel city cohort_kind cohort_name country currency entry_channel kind metric model name path period_kind
-    preferred_category product_id region season second_category segment state subcategory
+    activity campaign category channel city cluster cluster_label cohort_kind cohort_name confidence country currency entry_channel
+    event_id frequency frequency_segment from_segment holdout_status kind label lifecycle lifecycle_stage metric model model_status
+    monetary monetary_segment name origin path period_kind preferred_category previous_campaign previous_channel product_id reason
+    recency recency_segment region rfm rfm_segment season second_category segment state states status stream subcategory to_segment
+    value_3y_status value_quartile value_status value_tier
 """
 
 
