@@ -1,4 +1,4 @@
-"""value_model_fit, customer_value: a few customers, figures to check by eye."""
+"""value_model_fit, customer_value: a few customers, figures to check by eye; and CDNOW."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.cdnow import purchases
 from tests.support.marts import Marts
 from tests.support.messages import Produced
 from tests.support.worker import Worker, line, order
@@ -199,3 +200,17 @@ def test_the_last_days_are_foretold_from_those_before(worker: Worker) -> None:
     assert (customers, actual) == (len(known), len(later))
     assert error == pytest.approx(expected / actual - 1)
     assert abs(error) < 0.5
+
+
+def test_cdnow_through_the_whole_worker_has_the_published_parameters(worker: Worker) -> None:
+    """Fader, Hardie, Lee 2005; Fader, Hardie 2013. Their weeks are 7 of our days, their dollars 100 of our cents."""
+    sold = enumerate(purchases())
+    items = ((f"o{number}", each, line(unit_price_cents=each.cents, quantity=1)) for number, each in sold)
+    worker.feed(*(order(name, str(each.day), customer_id=each.customer_id, items=[item]) for name, each, item in items), close="1998-06-30")
+    marts = Marts(worker)
+    marts.refresh("customer_value", as_of="1997-09-30")
+    columns = ("customers", "repeaters", "r", "alpha", "a", "b", "p", "q", "v")
+    ((customers, repeaters, r, alpha, a, b, p, q, v),) = marts.rows("value_model_fit", *columns)
+    assert (customers, repeaters) == (2_357, 946)
+    assert (r, alpha / 7, a, b) == pytest.approx((0.242595, 4.413602, 0.792922, 2.425907), abs=1.5e-6)
+    assert (p, q, v / 100) == pytest.approx((6.25, 3.74, 15.44), abs=0.005)

@@ -21,6 +21,11 @@ Array = NDArray[np.float64]
 _END = date(1997, 9, 30)
 
 
+def purchases() -> list[cdnow.Purchase]:
+    """Those of the whole sample, to 1998-06-30."""
+    return cdnow.purchases(_wheel())
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Of shape (2,357,): repeat purchases, weeks, dollars of a repeat purchase (0 where there is none), purchases of the holdout."""
@@ -35,7 +40,7 @@ class Sample:
 def sample() -> Sample:
     """Counted from the purchases, those of one day as one."""
     by_day: dict[str, dict[date, int]] = defaultdict(lambda: defaultdict(int))
-    for purchase in cdnow.purchases(_wheel()):
+    for purchase in purchases():
         by_day[purchase.customer_id][purchase.day] += purchase.cents
     rows = []
     for _, cents in sorted(by_day.items()):
