@@ -52,7 +52,7 @@ def _filled() -> Worker:
     named = customer("anna-1", "2026-03-12", customer_unique_id="anna", name="Anna Ampère", email="anna@shop.example", city="Lyon")
     gone = [tombstone("orders", "order-gone", "2026-03-12"), tombstone("customers", "berta-2", "2026-03-12")]
     worker.feed(*_of("2026-03-12"), *lates, Produced("touchpoints", b"of nobody@shop.example"), named, *gone)
-    Marts(worker).refresh("customer_overview", "funnel")
+    Marts(worker).refresh("customer_facts", "funnel")
     worker.close()
     return worker
 
