@@ -14,6 +14,7 @@ from tests.simulation.mart_shop import MartShop
 from tests.simulation.simulation import Simulation
 from tests.support.mart_reference import EXPECTED, Facts, Thresholds, mart_differences
 from tests.support.mart_reference.compare import same
+from tests.support.mart_reference.segments import due_month, members
 from tests.support.messages import Produced
 from tests.support.oracle_sql import selected
 from tests.support.reference import Row
@@ -22,8 +23,8 @@ from worker.config import Settings
 from worker.marts.definition import Mart, Unit, built_in, ordered, with_inputs
 from worker.marts.refresh import NotReady, Refresher, Request
 
-DAYS = (20, 70, 140, 400)
-GIVEN = ("ledger_sales", "value_model_fit")  # what marts read that is written once, and others check
+DAYS = (20, 40, 70, 140, 400)
+GIVEN = ("ledger_sales", "value_model_fit", "segment_cluster_fit", "segment_member")  # what marts read that is written once
 KEPT = {  # marts whose rows of sealed days others read, and their column of days
     **dict.fromkeys(("hourly_sessions", "active_day", "product_day", "attribution_event"), "day"),
     "attribution_credit": "order_day",
@@ -39,9 +40,14 @@ class MartLife(Simulation):
         self.sealed_rows: dict[str, list[Row]] = {}
         super().__init__(seed, directory, messages)
         self.marts = built_in()
-        known = {"touch_cohorts": self._one(((), ("first_touch",), ("first_order", "sign_up")))}
+        known: dict[str, Any] = {
+            "touch_cohorts": self._one(((), ("first_touch",), ("first_order", "sign_up"))),
+            "two_touch": self._one(("proportional", "split_middle")),
+            "touch_window_hours": self._one((720, 720, 24)),
+            "snapshot_late_days": self._one((7, 30, 30)),
+        }
         self.thresholds = Thresholds(**known)
-        settings = self.settings.marts.parameters() | {name: list(value) for name, value in known.items()}
+        settings = self.settings.marts.parameters() | known | {"touch_cohorts": list(known["touch_cohorts"])}
         settings |= {
             "min_repeaters": self._one((2, 100)),
             "value_model": self._one(("bg_nbd", "mbg_nbd")),
@@ -74,10 +80,11 @@ class MartLife(Simulation):
         self.met["checks"] += 1
         self._plant_fit()
         as_of = None if self._has_retention or self.random.random() < 0.8 else self._some_day()
+        snapshots = {row["month"] for row in self._rows("segment_member")}
         self._refresh(Request(as_of=as_of))
         facts = self._facts(as_of)
         incremental = {name: self._rows(name) for name in self.marts}
-        faults = []
+        faults = self._snapshot_faults(facts, snapshots) if "segment_member" in self.marts else []
         for name in sorted(EXPECTED.keys() & self.marts.keys()):
             faults += mart_differences(name, self.marts[name].key, self._expected(name, facts), _told(name, incremental[name]))
         with self._rolled_back() as connection:
@@ -97,7 +104,10 @@ class MartLife(Simulation):
     def _settings(self, time_zone: str, has_retention: bool) -> Settings:
         settings = super()._settings(time_zone, has_retention=False)
         days = settings.time.allowed_lateness.days + self._one((20, 60)) if self.random.random() < 0.3 else None
-        return settings.model_copy(update={"retention": settings.retention.model_copy(update={"days": days})})
+        currency = self._one(("USD", "USD", "USD", "EUR"))
+        return settings.model_copy(
+            update={"retention": settings.retention.model_copy(update={"days": days}), "reporting_currency": currency}
+        )
 
     @property
     def _has_retention(self) -> bool:
@@ -233,6 +243,14 @@ class MartLife(Simulation):
             rows += [row for row in self.sealed_rows.get(name, []) if row[kept_by] < sealed_before]
         self.sealed_rows[name] = rows
         return rows
+
+    def _snapshot_faults(self, facts: Facts, before: set[date]) -> list[str]:
+        """What a refresh has added to the snapshots that were there `before`."""
+        month = due_month(facts, max(before, default=None))
+        expected = [] if month is None else members(facts, month)
+        found = [row for row in facts.given["segment_member"] if row["month"] not in before]
+        self.met["snapshots"] += bool(found)
+        return mart_differences("segment_member", ("month", "customer_id"), expected, found)
 
     def _rows(self, name: str) -> list[Row]:
         with self.store.cursor() as connection:

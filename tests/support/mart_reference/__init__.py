@@ -28,6 +28,8 @@ EXPECTED: Mapping[str, Expected] = {
     "attribution_path": attribution.attribution_path,
     "customer_value": value.customer_value,
     "customer_segment": segments.customer_segment,
+    "segment_summary": segments.segment_summary,
+    "segment_migration": segments.segment_migration,
     "customer_overview": overview.customer_overview,
     "customer_features": overview.customer_features,
     "product_day": products.product_day,

@@ -23,6 +23,7 @@ class Thresholds:
     half_life_days: int = 7
     two_touch: str = "proportional"
     touch_cohorts: tuple[str, ...] = ()  # kinds of cohort that touchpoints keep active too
+    snapshot_late_days: int = 7
     seasons: Mapping[int, str] = field(default_factory=dict)  # by month
 
 

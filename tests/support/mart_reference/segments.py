@@ -1,4 +1,4 @@
-"""customer_segment, segment_summary and segment_migration.
+"""customer_segment, its snapshots, segment_summary and segment_migration.
 
 Readings: all are of orders in the reporting currency; recency_segment, frequency_segment, monetary_segment and value_tier go by a
 customer's whole history, RFM by the last 365 days. Clusters and snapshots are versioned inputs: the summary and the migration are computed
@@ -6,21 +6,32 @@ from the snapshots that there are.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 
-from tests.support.mart_reference.events import Facts, next_month, ratio, tiles
+from tests.support.mart_reference.events import DAY, Facts, by_column, mean, month_of, next_month, ratio, tiles
 from tests.support.mart_reference.overview import customers
 from tests.support.reference import Row
 
 NONE = "(none)"
 NEW = "(new)"
 RFM_DAYS = 365
+COMEBACK_DAYS = 180
+KINDS = {
+    "rfm": "rfm_segment",
+    "recency": "recency_segment",
+    "frequency": "frequency_segment",
+    "monetary": "monetary_segment",
+    "value_tier": "value_tier",
+    "lifecycle": "lifecycle_stage",
+    "cluster": "cluster_label",
+}
 MINOR_DIGITS = {"JPY": 0, "KWD": 3}
 
 
 def customer_segment(facts: Facts) -> list[Row]:
-    """A row for each known customer, but for the clusters."""
+    """A row for each known customer."""
     scores = rfm_scores(facts)
     rows = []
     for customer in customers(facts):
@@ -30,8 +41,22 @@ def customer_segment(facts: Facts) -> list[Row]:
         row |= {"rfm_score": None, "rfm_segment": NONE}
         if r is not None and f is not None and m is not None:
             row |= {"rfm_score": 100 * r + 10 * f + m, "rfm_segment": rfm_segment(r, f, m)}
-        rows.append(row | _by_history(facts, orders))
+        rows.append(row | _by_history(facts, orders) | _cluster(facts, orders))
     return rows
+
+
+def _cluster(facts: Facts, orders: list[Row]) -> Row:
+    """The nearest cluster of the last fit that is not of a later day."""
+    fits = [row for row in facts.given["segment_cluster_fit"] if row["as_of"] <= facts.as_of]
+    last = max((row["fit_id"] for row in fits), default=None)
+    clusters = sorted((row for row in fits if row["fit_id"] == last and row["centre"] is not None), key=lambda row: row["cluster"])
+    if not orders or not clusters:
+        return {"cluster": None, "cluster_label": NONE}
+    spend, recency = sum(row["net_cents"] for row in orders), (facts.as_of - max(row["day"] for row in orders)).days
+    categories = {item["category"] for row in orders for item in row["items"] if item["category"] is not None}
+    at = (recency, len(orders), spend, spend / len(orders), sum(row["units"] for row in orders), len(categories))
+    nearest = min(clusters, key=lambda row: sum(((x - c) / d) ** 2 for x, c, d in zip(at, row["centre"], row["deviation"], strict=True)))
+    return {"cluster": nearest["cluster"], "cluster_label": nearest["label"]}
 
 
 def rfm_scores(facts: Facts) -> dict[str, tuple[int, int, int]]:
@@ -92,53 +117,84 @@ def _by_history(facts: Facts, orders: list[Row]) -> Row:
     }
 
 
-# From the snapshots: (month, customer_id, kind, segment)
-
-Members = Mapping[str, Mapping[str, str]]  # by kind: the segment of each customer
+# From the snapshots: a row for each month and customer, with its segment of each kind
 
 
-def segment_migration(snapshots: list[Row]) -> list[Row]:
-    """From the previous snapshot to each; who was in none is new."""
+def due_month(facts: Facts, latest: date | None) -> date | None:
+    """The month whose snapshot a refresh writes: the last that has ended, unless that was too long ago or it has one, or a later one."""
+    month = month_of(month_of(facts.as_of + DAY) - DAY)
+    is_late = (facts.as_of - (next_month(month) - DAY)).days > facts.thresholds.snapshot_late_days
+    return None if is_late or (latest is not None and latest >= month) else month
+
+
+def members(facts: Facts, month: date) -> list[Row]:
+    """A snapshot of the customers as they are."""
+    return [
+        {"month": month, "customer_id": row["customer_id"], "as_of": facts.as_of} | {kind: row[column] for kind, column in KINDS.items()}
+        for row in customer_segment(facts)
+    ]
+
+
+def segment_migration(facts: Facts) -> list[Row]:
+    """From the previous snapshot to each; who was not in that is new."""
+    counts: Counter[tuple[date, str, str, str]] = Counter()
+    for month, before, now in _pairs(facts):
+        if before is None:
+            continue
+        for kind in KINDS:
+            counts.update((month, kind, before[customer][kind] if customer in before else NEW, row[kind]) for customer, row in now.items())
+    return [
+        {"month": month, "kind": kind, "from_segment": old, "to_segment": new, "customers": count}
+        for (month, kind, old, new), count in counts.items()
+    ]
+
+
+def segment_summary(facts: Facts) -> list[Row]:
     rows = []
-    for month, before, now in _pairs(snapshots):
-        counts: dict[tuple[str, str, str], int] = {}
-        for kind, members in now.items():
-            for customer, segment in members.items() if before is not None else ():
-                key = (kind, (before or {}).get(kind, {}).get(customer, NEW), segment)
-                counts[key] = counts.get(key, 0) + 1
-        rows += [
-            {"month": month, "kind": kind, "from_segment": old, "to_segment": new, "customers": count}
-            for (kind, old, new), count in counts.items()
-        ]
+    for month, before, now in _pairs(facts):
+        for kind in KINDS:
+            for segment, of in by_column(now.values(), kind).items():
+                old = None if before is None else [row["customer_id"] for row in before.values() if row[kind] == segment]
+                rows.append({"month": month, "kind": kind, "segment": segment} | _summary(of) | _of_month(facts, month, of, old))
     return rows
 
 
-def segment_retention(facts: Facts, snapshots: list[Row]) -> list[Row]:
-    """Of the previous snapshot's members: the share that ordered in the month, and of those who had not for over 180 days."""
-    rows = []
-    for month, before, now in _pairs(snapshots):
-        ordered = {row["customer_id"] for row in facts.counted if month <= row["day"] < next_month(month)}
-        last = {row["customer_id"]: row["day"] for row in facts.counted if row["day"] < month}
-        for kind, members in now.items():
-            for segment in set(members.values()):
-                old = [customer for customer, name in (before or {}).get(kind, {}).items() if name == segment]
-                dormant = [customer for customer in old if customer in last and (month - last[customer]).days > 180]
-                rows.append(
-                    {
-                        "month": month,
-                        "kind": kind,
-                        "segment": segment,
-                        "customers": sum(name == segment for name in members.values()),
-                        "retention": ratio(len(ordered.intersection(old)), len(old)),
-                        "reactivation": ratio(len(ordered.intersection(dormant)), len(dormant)),
-                    }
-                )
-    return rows
+def _summary(of: list[Row]) -> Row:
+    orders, net = sum(row["orders"] for row in of), sum(row["net_cents"] for row in of)
+    return {
+        "customers": len(of),
+        "orders": orders,
+        "avg_order_value": ratio(float(net), orders),
+        "mean_spend": float(net) / len(of),
+        "mean_orders": orders / len(of),
+        "mean_recency_days": mean(row["recency_days"] for row in of if row["recency_days"] is not None),
+        "mean_model_value": mean(row["model_value"] for row in of if row["model_value"] is not None),
+    }
 
 
-def _pairs(snapshots: list[Row]) -> list[tuple[date, Members | None, Members]]:
-    by_month: dict[date, dict[str, dict[str, str]]] = {}
-    for row in snapshots:
-        by_month.setdefault(row["month"], {}).setdefault(row["kind"], {})[row["customer_id"]] = row["segment"]
+def _of_month(facts: Facts, month: date, of: list[Row], old: list[str] | None) -> Row:
+    """What is known today of the month: what its members bought, and which of the previous members did."""
+    within = [row for row in facts.counted if month <= row["day"] < next_month(month)]
+    bought = {row["customer_id"] for row in within}
+    last = {row["customer_id"]: row["day"] for row in sorted(facts.counted, key=lambda row: row["day"]) if row["day"] < month}
+    dormant = [customer for customer in old or [] if customer in last and (month - last[customer]).days > COMEBACK_DAYS]
+    now = {row["customer_id"] for row in of}
+    return {
+        "revenue": sum(row["net_cents"] for row in within if row["customer_id"] in now),
+        "previous_members": None if old is None else len(old),
+        "retention": ratio(len(bought.intersection(old or [])), len(old or [])),
+        "reactivation": ratio(len(bought.intersection(dormant)), len(dormant)),
+    }
+
+
+Members = Mapping[str, Row]
+
+
+def _pairs(facts: Facts) -> list[tuple[date, Members | None, Members]]:
+    """Each snapshot of a month up to as_of, with the one before it."""
+    by_month: dict[date, dict[str, Row]] = {}
+    for row in facts.given["segment_member"]:
+        if row["as_of"] <= facts.as_of:
+            by_month.setdefault(row["month"], {})[row["customer_id"]] = row
     months = sorted(by_month)
     return [(month, by_month[months[place - 1]] if place else None, by_month[month]) for place, month in enumerate(months)]
