@@ -165,7 +165,7 @@ def _of_key(table: str, key: Sequence[str], *, by_day: bool = False) -> Iterator
     twice = f'select {columns}, count(*) as copies from "{table}" where {days} group by {columns} having count(*) > 1'
     null = " or ".join(f'"{column}" is null' for column in key)
     yield Audit(table, "key is unique", twice, is_key=True)
-    yield Audit(table, "key is not null", f'select * from "{table}" where {days} and ({null})', is_key=True)
+    yield Audit(table, "key is not null", f'select * from "{table}" where {null}', is_key=True)
 
 
 def _of_numbers(table: str, doubles: Mapping[str, str]) -> Iterator[Audit]:
