@@ -1,7 +1,7 @@
 """Which marts are due, and what becomes of the others when one fails."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -89,13 +89,22 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
     worker.close()
 
 
-def runner(worker: Worker, *marts: Mart, **settings: Any) -> MartRunner:
+def runner(worker: Worker, *marts: Mart, tables_off: Iterable[str] = (), **settings: Any) -> MartRunner:
     refresher = Refresher({each.name: each for each in marts}, {}, "USD")
-    return MartRunner(worker.store.cursor, refresher, Marts(**settings), lambda: worker.now)
+    return MartRunner(worker.store.cursor, refresher, Marts(**settings), frozenset(tables_off), lambda: worker.now)
 
 
 def outcomes(runs: list[MartRun]) -> list[tuple[str, str]]:
     return [(run.mart, run.state.value) for run in runs]
+
+
+def test_what_needs_a_table_that_is_off_is_left_out_unless_it_is_named(worker: Worker) -> None:
+    by_day = mart("by_day", "", "select day, orders from daily_sales", grain="day", reads="daily_sales")
+    above = mart("above", "", "select day from by_day", grain="day", reads="by_day")
+    marts = runner(worker, by_day, above, FIRST, tables_off={"daily_sales"})
+    assert outcomes(marts.refresh_due()) == [("first", "done")]
+    assert marts.plan([], None).names == ("first",)
+    assert set(marts.plan(["above"], None).names) == {"by_day", "above"}
 
 
 def test_a_mart_that_fails_stops_nobody_else(worker: Worker) -> None:

@@ -18,7 +18,7 @@ from worker.config import Settings
 from worker.errors import ExitCode, TidemarkError
 from worker.marts.advice import DAYS, advise
 from worker.marts.collection import all_marts, mart_named
-from worker.marts.definition import Mart, described, ordered
+from worker.marts.definition import Mart, described, ordered, switched_off
 from worker.marts.dictionary import dictionary
 from worker.marts.refresh import RunState
 from worker.marts.runner import mart_operations, runner_of
@@ -26,6 +26,7 @@ from worker.run import SYSTEM_CLOCK
 from worker.serve.admin import NoWorker, ask
 from worker.store import Store
 from worker.store.reader import require_file
+from worker.tables import TABLES
 
 app = typer.Typer(help="Derived tables: cohorts, attribution, customer value, segments, products, sales, traffic.", no_args_is_help=True)
 
@@ -43,7 +44,9 @@ def list_marts(context: typer.Context, as_json: AsJson = False) -> None:
     """All marts in the order of their refresh: the day that each shows, and what became of its last refresh."""
     settings = context.ensure_object(Sources).settings()
     stored = {row["mart"]: row for row in report_rows(settings, "marts").to_pylist()}
-    rows = [_listed(mart, stored.get(mart.name, {})) for mart in ordered(all_marts(settings.marts).values())]
+    marts = all_marts(settings.marts)
+    off = switched_off(marts, TABLES.keys() - settings.tables_on)
+    rows = [_listed(mart, stored.get(mart.name, {}), off.get(mart.name)) for mart in ordered(marts.values())]
     if as_json:
         print_json_lines(rows)
         return
@@ -55,7 +58,7 @@ def list_marts(context: typer.Context, as_json: AsJson = False) -> None:
     screen().print(made)
 
 
-def _listed(mart: Mart, stored: Mapping[str, Any]) -> dict[str, Any]:
+def _listed(mart: Mart, stored: Mapping[str, Any], missing_table: str | None) -> dict[str, Any]:
     as_of, refreshed_at = stored.get("as_of"), stored.get("refreshed_at")
     return {
         "mart": mart.name,
@@ -67,9 +70,9 @@ def _listed(mart: Mart, stored: Mapping[str, Any]) -> dict[str, Any]:
         "is_provisional": bool(stored.get("is_provisional")),
         "refreshed_at": utc(refreshed_at) or None,
         "rows": stored.get("rows"),
-        "state": stored.get("state") or "never refreshed",
+        "state": "off" if missing_table else stored.get("state") or "never refreshed",
         "seconds": stored.get("seconds"),
-        "message": stored.get("message") or "",
+        "message": f"needs tables.{missing_table}, which is off" if missing_table else stored.get("message") or "",
     }
 
 

@@ -18,6 +18,7 @@ import heapq
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -263,6 +264,16 @@ def ordered(marts: Iterable[Mart]) -> list[Mart]:
 def inputs(mart: Mart, marts: Mapping[str, Mart]) -> list[Mart]:
     """The marts that it reads, itself left out."""
     return [marts[name] for name in mart.reads if name in marts and name != mart.name]
+
+
+def switched_off(marts: Mapping[str, Mart], tables_off: AbstractSet[str]) -> dict[str, str]:
+    """The marts that can't be computed, each with the table that is missing: one that it reads, or a mart beneath it."""
+    found: dict[str, str] = {}
+    for mart in ordered(marts.values()):
+        missing = sorted(tables_off & set(mart.reads)) + [found[name] for name in mart.reads if name in found]
+        if missing:
+            found[mart.name] = missing[0]
+    return found
 
 
 def with_inputs(names: Iterable[str], marts: Mapping[str, Mart]) -> set[str]:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,10 +16,11 @@ from worker.config import Marts, Settings
 from worker.errors import TidemarkError, Unavailable
 from worker.marts.audits import Auditor, AuditResult, keep
 from worker.marts.collection import all_marts, mart_named
-from worker.marts.definition import Mart, Unit, ordered, with_inputs
+from worker.marts.definition import Mart, Unit, ordered, switched_off, with_inputs
 from worker.marts.due import Failures, Patience, due
 from worker.marts.refresh import MartRun, NotReady, Refresher, Request, RunState, Trigger, add_run, progress_of, states
 from worker.store.sql import run
+from worker.tables import TABLES
 
 log = structlog.get_logger()
 
@@ -35,13 +37,17 @@ class Plan:
 
 
 class MartRunner:
-    """Refreshes and audits marts of one file. `cursor` makes a connection to it; `told` hears of every refresh, done or failed."""
+    """Refreshes and audits marts of one file. `cursor` makes a connection to it; `told` hears of every refresh, done or failed.
+
+    Marts that need one of `tables_off` are left out, unless they are named.
+    """
 
     def __init__(
         self,
         cursor: Callable[[], duckdb.DuckDBPyConnection],
         refresher: Refresher,
         settings: Marts,
+        tables_off: AbstractSet[str],
         now: Callable[[], datetime],
         told: Callable[[MartRun], None] = lambda _: None,
     ) -> None:
@@ -54,6 +60,7 @@ class MartRunner:
         self._turn = threading.Lock()
         self._stopped = threading.Event()
         self._order = ordered(refresher.marts.values())
+        self._off = switched_off(refresher.marts, tables_off)
         self._versions = {mart.name: refresher.version(mart) for mart in self._order}
 
     def plan(self, names: Sequence[str], as_of: date | None) -> Plan:
@@ -61,7 +68,7 @@ class MartRunner:
         with closing(self._cursor()) as connection:
             progress, known = progress_of(connection), states(connection)
         day = as_of or progress.closed_before - timedelta(days=1)
-        wanted = with_inputs(names or self._versions, self._refresher.marts)
+        wanted = with_inputs(names or [mart.name for mart in self._possible()], self._refresher.marts)
         stale = {name for name in wanted if name not in known or (known[name].as_of, known[name].version) != (day, self._versions[name])}
         return Plan(tuple(mart.name for mart in self._order if mart.name in stale | set(names or wanted)), day)
 
@@ -101,7 +108,10 @@ class MartRunner:
             failures = {name: Failures(*rest) for name, *rest in run(connection, "refresh/failures", {}).fetchall()}
         patience = Patience(self._settings.retries, self._settings.retry_pause)
         now = self._now().astimezone(UTC).replace(tzinfo=None)
-        return due(self._order, self._versions, known, failures, progress.closed_before, now, patience)
+        return due(self._possible(), self._versions, known, failures, progress.closed_before, now, patience)
+
+    def _possible(self) -> list[Mart]:
+        return [mart for mart in self._order if mart.name not in self._off]
 
     def _refreshed(self, mart: Mart, request: Request) -> MartRun:
         with self._turn:
@@ -184,7 +194,7 @@ def runner_of(
 ) -> MartRunner:
     """A runner of all marts that the settings know. Raises ConfigError where one of them is not right."""
     refresher = Refresher(all_marts(settings.marts), settings.marts.parameters(), settings.reporting_currency)
-    return MartRunner(cursor, refresher, settings.marts, now, told)
+    return MartRunner(cursor, refresher, settings.marts, TABLES.keys() - settings.tables_on, now, told)
 
 
 class MartThread(threading.Thread):
