@@ -167,7 +167,12 @@ def test_every_statement_of_a_commit_runs_in_one(worker: Worker) -> None:
     )
     late = worker.feed(
         *(touch("c1", "2026-03-05", event_id="e1"), touch("c1", "2026-03-05", event_id="e1"), touch("c1", "2026-03-01")),
-        *(order("o1", "2026-03-05"), order("o1", "2026-03-05", updated="2026-03-06"), tombstone("orders", "o1", "2026-03-06"), touch(None, "2026-03-05", session_id="")),
+        *(
+            order("o1", "2026-03-05"),
+            order("o1", "2026-03-05", updated="2026-03-06"),
+            tombstone("orders", "o1", "2026-03-06"),
+            touch(None, "2026-03-05", session_id=""),
+        ),
         *(customer("c1", "2026-03-05"), tombstone("customers", "c1", "2026-03-06"), tombstone("products", "p1", "2026-03-06")),
         product("p1", "2026-03-06"),
     )
