@@ -10,6 +10,7 @@ from tests.bench import growth, record, report
 from tests.bench.caught_up import caught_up
 from tests.bench.data import Shape
 from tests.bench.history import history
+from tests.bench.restart import restart
 from tests.bench.workbench import Case, Options, Tables, Workbench, workbench
 
 app = typer.Typer(help="Measure the worker on a seeded shop and a real Kafka (TIDEMARK_TEST_KAFKA, Docker, or jars).", add_completion=False)
@@ -73,6 +74,20 @@ def _caught_up(
         caught_up(bench, rate, seconds, warm_up, idle)
 
 
+@app.command("restart")
+def _restart(
+    context: typer.Context,
+    rows: Rows = 1_000_000,
+    days: Days = 60,
+    kept: Kept = None,
+    wal: Annotated[float, typer.Option(help="MiB of write-ahead log before a kill, if the live messages last")] = 100,
+    waiting: Annotated[int, typer.Option(min=1, help="messages that come while the worker is away")] = 10_000,
+) -> None:
+    """A file with history: start to first commit after a stop and after a kill; seconds of verify; bytes a row."""
+    with workbench(context.obj, console) as bench:
+        restart(bench, rows, days, kept, wal, waiting)
+
+
 @app.command("late")
 def _late(context: typer.Context, share: Annotated[float, typer.Option(help="of sessions and orders")] = 0.05) -> None:
     """Events late by up to 20 days, and the same events in order."""
@@ -118,7 +133,7 @@ def _behind(bench: Workbench) -> None:
     runs = bench.in_turn(cases)
     for case in cases:
         report.show(console, [run for run in runs if run.case == case.name])
-    record.write(bench, "bench", runs)
+    record.write(bench, "bench", runs, {})
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def caught_up(bench: Workbench, rate: float, seconds: float, warm_up: float, idl
     for row in measured:
         table.add_row(*(value if isinstance(value, str) else f"{value:,.2f}" for value in row.values()))
     bench.console.print(table)
-    record.write(bench, "caught-up", seconds=seconds, measured=measured)
+    record.write(bench, "caught-up", (), {"seconds": seconds, "measured": measured})
 
 
 def _measured(bench: Workbench, tables: Tables, rate: float, seconds: float, warm_up: float, idle: float) -> dict[str, float | str]:

@@ -77,7 +77,7 @@ def memory(bench: Workbench, after: int) -> None:
         report.show(bench.console, [run])
         slopes.append(slope(run.measured.batches, after))
         bench.console.print(f"{run.case}: RSS grows by {slopes[-1]:.1f} MiB per million messages after the first {after:,}")
-    record.write(bench, "memory", runs, after=after, mib_per_million=slopes)
+    record.write(bench, "memory", runs, {"after": after, "mib_per_million": slopes})
 
 
 def slope(commits: Sequence[tuple[int, float, int]], after: int) -> float:
@@ -110,4 +110,4 @@ def _report(bench: Workbench, scenario: str, cases: dict[Tables, list[Case]]) ->
         done = bench.in_turn(some)
         ratios[tables.value] = report.compare(bench.console, scenario, done)
         runs += done
-    record.write(bench, scenario, runs, ratios=ratios)
+    record.write(bench, scenario, runs, {"ratios": ratios})

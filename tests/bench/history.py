@@ -41,12 +41,12 @@ def history(bench: Workbench, rows: int, days: int, kept: Path | None) -> None:
             Case(f"{rows:,} rows", tables, names, past.expected + expected, shape.messages, past.file),
         ]
         some = bench.in_turn(cases)
-        results[tables] = {
+        results[tables.value] = {
             "ratios": report.compare(bench.console, f"history of {days} days", some),
             "backfill": past.backfill and past.backfill.figures(),
         }
         runs += some
-    record.write(bench, "history", runs, **results)
+    record.write(bench, "history", runs, results)
 
 
 def before(shape: Shape, rows: int, days: int) -> Sequence[Shape]:

@@ -37,12 +37,13 @@ class Commit:
 
 
 class LiveWorker:
-    """The process, started now: at second `started` of the monotonic clock."""
+    """The process, started now: at second `started` of the monotonic clock. `position`: what was committed before."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Mapping[str, Any], position: Mapping[Partition, int] | None = None) -> None:
         self.started = time.monotonic()
         self.reading_at: float | None = None  # when it first took up the log
         self.commits: list[Commit] = []
+        self._before = dict(position or {})
         command = [sys.executable, "-m", "tests.bench.live"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self._process.stdin is not None
@@ -71,8 +72,8 @@ class LiveWorker:
 
     @property
     def position(self) -> dict[Partition, int]:
-        """First offsets that this process has not committed, of the partitions that it has moved."""
-        moved: dict[Partition, int] = {}
+        """First offsets that are not committed, of the partitions that have ever been moved."""
+        moved = dict(self._before)
         for commit in list(self.commits):
             moved.update(commit.position)
         return moved

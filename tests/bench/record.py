@@ -18,16 +18,16 @@ from tests.bench.workbench import WORK, Workbench
 from worker import __version__
 
 
-def write(bench: Workbench, scenario: str, runs: Sequence[Run] = (), **results: Any) -> None:
-    """To the options' file, else to one of the scenario's name."""
+def write(bench: Workbench, scenario: str, runs: Sequence[Run], results: Mapping[str, Any]) -> None:
+    """To the options' file, else to one of the scenario's name. `results`: what it found beyond the runs."""
     options = bench.options
     record = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "scenario": scenario,
         "shape": asdict(options.shape),
         "settings": options.settings,
-        "machine": _machine(),
-        "versions": _versions() | {"broker": bench.broker_version},
+        "machine": machine(),
+        "versions": versions() | {"broker": bench.broker_version},
         "results": results,
         "runs": [_plain(run) for run in runs],
     }
@@ -41,13 +41,13 @@ def _plain(run: Run) -> Mapping[str, Any]:
     return asdict(run) | {"messages_per_second": run.rate, "stage_seconds": seconds}
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
     return {"cpu": model, "cores": os.cpu_count(), "memory_mib": psutil.virtual_memory().total // MIB, "kernel": platform.release()}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     packages = ("duckdb", "pyarrow", "numpy", "confluent-kafka")
     return {
         "tidemark": __version__,
