@@ -244,7 +244,7 @@ def test_a_failure_leaves_the_earlier_export(closed: Worker, tmp_path: Path, mon
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--tables", "daily_sales,rejected"), "'rejected' can't be exported\nThere are active_day, category_share"),
+        (("--tables", "daily_sales,rejected"), "'rejected' can't be exported\nThere are accounting_history, active_day"),
         (("--tables", ""), "'' can't be exported"),
         (("--days", "march"), "--days march: not a range of days"),
     ],
