@@ -1,7 +1,7 @@
 # Tidemark. `make` alone explains itself.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-real demo-approaches test test-kafka lint types check fmt bench lock clean
+.PHONY: help demo demo-real demo-approaches test test-kafka lint types check fmt bench bench-marts lock clean
 
 BIN := .venv/bin
 RUN := .venv/.requirements
@@ -28,6 +28,9 @@ test-kafka: $(DEV)  ## tests on a real Kafka and registry: TIDEMARK_TEST_KAFKA, 
 
 bench: $(DEV)  ## messages per second of the whole path, and of each stage, on a real Kafka (ARGS="--help" tells more)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-marts: $(DEV)  ## seconds and memory of refreshing all marts, in full and after 1 % of the customers changed (ARGS="--help" tells more)
+	@$(BIN)/python -m tests.bench.marts $(ARGS)
 
 check: lint types test  ## what must pass before a commit
 
