@@ -1,24 +1,35 @@
 """The demo, small but whole: broker, worker, screens."""
 
 import io
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 from rich.console import Console
 
-from worker.config import Settings, Store
+from worker.config import Marts, Settings, Store
 from worker.demo import cdnow, run, shop
 from worker.demo.broker import Messages, Outgoing
-from worker.demo.job import Stopped, remove_old, work
+from worker.demo.job import NotRefreshed, Stopped, refresh, remove_old, work
 from worker.errors import StoreError
 from worker.serve.query import Limits, run_query
 from worker.store.reader import open_reader
 
 VISITORS = 800
+BROKEN = """-- broken: fails at each refresh.
+-- grain: (day)   reads: daily_users
+/*
+[columns]
+day = { about = "any" }
+*/
+select error('out of beans') as day from daily_users
+"""
 
 
 def shown(width: int = 80) -> tuple[Console, io.StringIO]:
@@ -52,6 +63,46 @@ def test_the_screen_shows_speed_days_ledger_rejected_and_books(demo: tuple[Path,
     _, screen = demo
     for part in ("messages a second", "The last days", "The ledger", "Rejected messages", "The books", "every table agrees, to the cent"):
         assert part in screen
+
+
+def test_the_screen_shows_cohorts_attribution_value_and_segments(demo: tuple[Path, str]) -> None:
+    _, screen = demo
+    parts = ("marts were refreshed as of 2026-04-28", "Cohorts: ", "Attribution: USD of March 2026", "Customer value", "Segments by ")
+    assert [part for part in parts if part not in screen] == []
+
+
+def test_every_model_gives_away_the_same_revenue(demo: tuple[Path, str]) -> None:
+    _, screen = demo
+    attribution = screen[screen.index("Attribution") : screen.index("Customer value")].splitlines()
+    (total,) = (line.split()[2:] for line in attribution if line.startswith("all "))
+    assert len(total) == 5
+    assert len(set(total)) == 1
+    channels = [line.split() for line in attribution[2:] if line and not line.startswith("all ")]
+    for model in range(2, 7):
+        assert f"{sum(Decimal(row[model].replace(',', '')) for row in channels):,}" == total[0]
+
+
+def test_the_cohorts_shown_are_those_who_first_bought_in_a_week(demo: tuple[Path, str]) -> None:
+    """Counted from the orders by hand: of the first full week's customers, who ordered again in the next."""
+    path, screen = demo
+    with closing(open_reader(path, Store())) as connection:
+        orders = connection.execute("select customer_id, day from order_current where counted").fetchall()
+    first: dict[str, date] = {}
+    for customer, day in sorted(orders, key=lambda order: order[1]):
+        first.setdefault(customer, day)
+    week = date(2026, 3, 9)
+    members = {customer for customer, day in first.items() if week <= day < week + timedelta(7)}
+    again = {customer for customer, day in orders if customer in members and week + timedelta(7) <= day < week + timedelta(14)}
+    (line,) = (line.split() for line in screen.splitlines() if line.startswith("week of 09 Mar"))
+    assert line[4:6] == [str(len(members)), f"{len(again) / len(members):.1%}"]
+
+
+def test_a_mart_that_fails_ends_the_demo(demo: tuple[Path, str], tmp_path: Path) -> None:
+    (tmp_path / "broken.sql").write_text(BROKEN)
+    copy = tmp_path / "copy.duckdb"
+    shutil.copyfile(demo[0], copy)
+    with pytest.raises(NotRefreshed, match=r"mart broken was not refreshed: .*out of beans"):
+        refresh(Settings(store=Store(path=copy), marts=Marts(directory=tmp_path)), shop.build(3, 1).closing, "broken")
 
 
 def test_every_message_is_in_the_books_and_the_spoilt_ones_are_rejected(demo: tuple[Path, str]) -> None:

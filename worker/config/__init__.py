@@ -5,7 +5,7 @@ docs/configuration.md from the declarations.
 """
 
 from worker.config.loading import Loaded, Row, load, read
-from worker.config.marts import Marts
+from worker.config.marts import Marts, Value
 from worker.config.section import Section
 from worker.config.settings import Batch, Kafka, Log, Registry, Retention, Serve, Settings, Store, Time
 from worker.config.units import duration_text, parse_duration, size_bytes
@@ -24,6 +24,7 @@ __all__ = [
     "Settings",
     "Store",
     "Time",
+    "Value",
     "duration_text",
     "load",
     "parse_duration",

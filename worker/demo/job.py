@@ -1,30 +1,40 @@
-"""The job of both demonstrations: messages go through the embedded broker and the worker of `tidemark run` into a file.
+"""The job of both demonstrations: messages go through the embedded broker and the worker of `tidemark run` into a file; then its marts.
 
 Only the clock is not the machine's: it stands at the end of the messages' time.
 """
 
 import json
+import os
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from worker import store
 from worker.committer import StepResult
-from worker.config import Batch, Kafka, Registry, Settings, Store
+from worker.config import Batch, Kafka, Marts, Registry, Settings, Store, Value
 from worker.demo.broker import CLUSTER, Broker, Messages, PacedProducer
 from worker.demo.delivery import writer_schemas
 from worker.errors import ExitCode, Fatal, StoreError
 from worker.events import EventBatch, Stream
+from worker.marts.refresh import MartRun, Request, RunState
+from worker.marts.runner import runner_of
 from worker.run import Clock, Observer, Stop, signals_handled
 from worker.service import run_worker
 from worker.store.reader import open_reader
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class NotRefreshed(Fatal):
+    """A mart of the demo could not be refreshed."""
+
+    exit_code = ExitCode.UNEXPECTED
 
 
 class Stopped(Fatal):
@@ -58,9 +68,10 @@ def remove_old(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def work(path: Path, messages: Messages, batch_messages: int, now: datetime, console: Console) -> Work:
+def work(path: Path, messages: Messages, batch_messages: int, now: datetime, console: Console, value: Value | None = None) -> Work:
     """Send all messages through broker and worker into a new file at `path`, with a progress bar on a terminal.
 
+    `value`: settings of the models of customer value, for the refresh that follows.
     Raises Stopped where a signal came first, Fatal and Unavailable as `tidemark run` does.
     """
     topics = {stream: stream.value for stream in Stream if stream in set(messages.streams)}
@@ -71,6 +82,7 @@ def work(path: Path, messages: Messages, batch_messages: int, now: datetime, con
             kafka=Kafka(bootstrap_servers=broker.bootstrap_servers, topics=topics, dlq_suffix=""),
             registry=Registry(files=_schema_files(Path(directory))),
             batch=Batch(max_messages=batch_messages),
+            marts=Marts(enabled=False, value=value or Value()),  # sixty days close within a minute: the marts come once, at the end
         )
         with signals_handled(stop), PacedProducer(broker, topics, messages) as producer:
             watch = _Watch(Work(settings), producer, stop, progress)
@@ -81,6 +93,24 @@ def work(path: Path, messages: Messages, batch_messages: int, now: datetime, con
             f"What was committed is in {path}. The next demo starts afresh.",
         )
     return watch.work
+
+
+def refresh(settings: Settings, now: datetime, *names: str, as_of: date | None = None) -> list[MartRun]:
+    """Refresh these marts of the file after what they read (all, if none is named) as of that day (None: the last closed one).
+
+    Raises NotRefreshed for the first that fails.
+    """
+    alone = settings.store.model_copy(update={"threads": os.cpu_count() or 1})  # nothing is merged meanwhile
+    settings = settings.model_copy(update={"store": alone})
+    runs: list[MartRun] = []
+    with closing(store.Store(settings, now)) as file:
+        runner = runner_of(settings, file.cursor, lambda: now)
+        plan = runner.plan(names, as_of)
+        for name in plan.names:
+            runs.append(runner.refresh(name, Request(as_of=plan.as_of)))
+            if runs[-1].state is not RunState.DONE:
+                raise NotRefreshed(f"mart {name} was not refreshed: {runs[-1].message}", "This is a bug: please report it.")
+    return runs
 
 
 class _Watch(Observer):

@@ -4,18 +4,21 @@ import shlex
 import shutil
 import time
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
 from rich.console import Console
 from rich.markup import escape
 
+from worker.config import Value
 from worker.demo import cdnow, report, shop
-from worker.demo.job import Work, remove_old, work
+from worker.demo.job import Work, refresh, remove_old, work
 from worker.errors import Differences
 from worker.store.reader import open_reader
 from worker.verify import verify
+
+_HOLDOUT_DAYS = 14  # of the shop's sixty
 
 
 def run_shop(path: Path, seed: int, console: Console, visitors: int = shop.VISITORS, batch_messages: int = 5_000) -> None:
@@ -25,14 +28,14 @@ def run_shop(path: Path, seed: int, console: Console, visitors: int = shop.VISIT
     """
     console.print(
         f"[bold]Tidemark demo.[/] 60 days of a shop, some {visitors * 11.4:,.0f} messages with late, repeated and spoilt ones among "
-        f"them, go through an embedded Kafka broker and a worker into {escape(str(path))}; then verify computes every table again. "
-        "This takes about a minute."
+        f"them, go through an embedded Kafka broker and a worker into {escape(str(path))}; then verify computes every table again, and the "
+        "marts are refreshed. This takes about a minute."
     )
     remove_old(path)
     with console.status("making the shop"):
         made = shop.build(seed, visitors)
     _tell_shop(console, made, seed)
-    done = work(path, made.messages, batch_messages, made.closing, console)
+    done = work(path, made.messages, batch_messages, made.closing, console, Value(holdout_days=_HOLDOUT_DAYS))
     _tell_speed(console, done)
     with closing(open_reader(path, done.settings.store)) as connection:
         report.show_days(console, connection)
@@ -40,12 +43,20 @@ def run_shop(path: Path, seed: int, console: Console, visitors: int = shop.VISIT
         report.show_rejected(console, connection)
         report.show_books(console, connection)
         _verify(console, connection, done)
+    _refresh(console, done, made.closing)
+    with closing(open_reader(path, done.settings.store)) as connection:
+        report.show_cohorts(console, connection, "week")
+        report.show_attribution(console, connection)
+        report.show_values(console, connection)
+        report.show_segments(console, connection)
     _tell_next(
         console,
         path,
         "query \"from daily_channel where day = '2026-04-05' order by cost_cents desc\"",
         'query "from daily_users_running order by day desc limit 7"',
         "query \"from ledger_offset where day = '2026-04-05' order by all\"",
+        "marts describe customer_value",
+        "audit",
         "status",
     )
 
@@ -55,24 +66,35 @@ def run_purchases(path: Path, console: Console) -> None:
     known = cdnow.PUBLISHED
     console.print(
         f"[bold]Tidemark demo, real purchases.[/] The CDNOW sample, {known.orders:,} orders from {known.first_day} to {known.last_day}, "
-        f"goes through an embedded Kafka broker and a worker into {escape(str(path))}; then the daily tables are added up. "
+        f"goes through an embedded Kafka broker and a worker into {escape(str(path))}; then the daily tables are added up, and the marts "
+        "are compared with what the papers on customer value have published. "
         "This takes some seconds."
     )
     remove_old(path)
     messages = cdnow.messages(cdnow.purchases(cdnow.fetch(cdnow.CACHE)))
-    done = work(path, messages, 500, datetime.combine(known.last_day, datetime.max.time(), UTC), console)
+    end = datetime.combine(known.last_day, datetime.max.time(), UTC)
+    done = work(path, messages, 500, end, console, Value(holdout_days=cdnow.HOLDOUT_DAYS))
     _tell_speed(console, done)
     with closing(open_reader(path, done.settings.store)) as connection:
         report.show_books(console, connection)
         adds_up = report.show_purchases(console, connection)
         _verify(console, connection, done)
-    if not adds_up:
-        raise Differences("the daily tables do not add up to the sample", f"The file stays for a look: {path}")
+    refresh(done.settings, end, "value_model_fit", as_of=cdnow.CALIBRATED)
+    _refresh(console, done, end, known.last_day)
+    with closing(open_reader(path, done.settings.store)) as connection:
+        report.show_cohorts(console, connection, "month")
+        report.show_values(console, connection)
+        report.show_segments(console, connection)
+        agrees = report.show_purchase_model(console, connection)
+    if not (adds_up and agrees):
+        raise Differences("what the tables say of the sample is not what is known of it", f"The file stays for a look: {path}")
     _tell_next(
         console,
         path,
         "query \"select date_trunc('month', day) as month, sum(orders), sum(net_cents) from daily_sales group by 1 order by 1\"",
-        'query "from daily_users_running order by day desc limit 7"',
+        'query "select customer_id, p_alive, model_value from customer_value order by model_value desc limit 10"',
+        "marts describe customer_value",
+        "audit",
         "status",
     )
 
@@ -101,6 +123,13 @@ def _verify(console: Console, connection: duckdb.DuckDBPyConnection, done: Work)
         raise Differences(
             f"{len(differing)} tables differ from a batch recomputation: {', '.join(differing)}", "This is a bug: please report it."
         )
+
+
+def _refresh(console: Console, done: Work, now: datetime, as_of: date | None = None) -> None:
+    began = time.monotonic()
+    with console.status("refreshing the marts"):
+        runs = refresh(done.settings, now, as_of=as_of)
+    report.show_refreshed(console, runs, time.monotonic() - began)
 
 
 def _tell_next(console: Console, path: Path, *commands: str) -> None:
