@@ -140,13 +140,8 @@ def _compare_sealed(connection: duckdb.DuckDBPyConnection, result: TableResult, 
 
 
 def _repair(connection: duckdb.DuckDBPyConnection, table: str) -> None:
-    connection.execute("begin")
-    try:
+    with database.transaction(connection):
         database.rebuild(connection, table)
-        connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
-        raise
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any] | None = None) -> Any:

@@ -19,6 +19,7 @@ from worker.config import Settings
 from worker.errors import ConfigError, ExitCode, PositionConflict, StoreError
 from worker.resources import sql_dir
 from worker.store import Store
+from worker.store.database import transaction
 from worker.store.sql import statements
 from worker.tables import TABLES
 from worker.verify import verify
@@ -240,6 +241,15 @@ def test_a_statement_that_fails_takes_the_whole_commit_back_and_the_batch_may_be
     assert worker.differences() == []
 
 
+def test_a_commit_that_fails_says_why() -> None:
+    """Its transaction is over then, so that nothing is left to roll back."""
+    connection = duckdb.connect()
+    connection.execute("create table once (number integer primary key)")
+    with pytest.raises(duckdb.TransactionException, match="duplicate key"), transaction(connection):
+        connection.execute("insert into once values (1)")
+        connection.cursor().execute("insert into once values (1)")
+
+
 def test_a_rejected_message_is_kept_once_however_often_it_is_read(worker: Worker) -> None:
     worker.log.put([replace(touch("c1", "2026-03-05"), value_bytes=value) for value in (b"garbage", None)])
     worker.now = moment("2026-03-06")
@@ -314,6 +324,7 @@ from datetime import UTC, datetime
 from worker.config import Settings
 from worker.errors import StoreError
 from worker.store import Store
+from worker.store.database import transaction
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 try:
     Store(Settings.model_validate({"store": {"path": sys.argv[1]}}), datetime(2026, 3, 5, tzinfo=UTC))

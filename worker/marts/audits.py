@@ -20,6 +20,7 @@ import duckdb
 from worker.marts.definition import Severity, ordered
 from worker.marts.refresh import MartState, Refresher, progress_of, states
 from worker.resources import sql_dir, sql_text
+from worker.store.database import transaction
 from worker.store.ranges import day_ranges
 from worker.tables import TABLES
 
@@ -136,15 +137,10 @@ def keep(connection: duckdb.DuckDBPyConnection, table: str, results: Sequence[Au
         for result in results
         if result.state is not AuditState.SKIPPED
     ]
-    connection.execute("begin")
-    try:
+    with transaction(connection):
         connection.execute("delete from audit_result where table_name = $table", {"table": table})
         if rows:
             connection.executemany("insert into audit_result values (?, ?, ?, ?, ?, ?, ?)", rows)
-        connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
-        raise
 
 
 def _apart(own: MartState, other: MartState | None) -> str:

@@ -19,6 +19,7 @@ from worker.marts.definition import BOUND_ALWAYS, Mart, Unit, inputs
 from worker.marts.functions import FUNCTIONS
 from worker.marts.scope import Since, dirty_rows, narrow
 from worker.marts.target import Source, Target
+from worker.store.database import transaction
 from worker.store.sql import run
 
 
@@ -122,14 +123,8 @@ class Refresher:
         `connection` is the refresh's own, and used for no other.
         """
         began = time.perf_counter()
-        connection.execute("begin")
-        try:
-            refreshed = _Refresh(self, connection, mart, request, now).run(began)
-            connection.execute("commit")
-            return refreshed
-        except BaseException:
-            connection.execute("rollback")
-            raise
+        with transaction(connection):
+            return _Refresh(self, connection, mart, request, now).run(began)
 
     def parameters(self, mart: Mart, as_of: date, progress: Progress) -> dict[str, Any]:
         """What its SELECTs are bound to."""

@@ -3,7 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -100,6 +100,20 @@ def quoted(path: Path) -> str:
 
 
 @contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All or nothing: commits when the block ends, rolls back on any exception, which is raised."""
+    connection.execute("begin")
+    try:
+        yield
+        connection.execute("commit")
+    except BaseException:
+        # After a commit that failed there is no transaction any more, and a file may be beyond use: the error under way tells.
+        with suppress(duckdb.Error):
+            connection.execute("rollback")
+        raise
+
+
+@contextmanager
 def told(path: Path) -> Iterator[None]:
     """DuckDB's errors as a user is told of them (see store_error)."""
     try:
@@ -140,14 +154,9 @@ def migrate(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
         )
     for name in known:
         if name not in applied:
-            connection.execute("begin")
-            try:
+            with transaction(connection):
                 connection.execute(sql_text(f"migrations/{name}"))
                 connection.execute("insert into schema_migration values ($name, $now)", {"name": name, "now": now})
-                connection.execute("commit")
-            except BaseException:
-                connection.execute("rollback")
-                raise
 
 
 def _applied(connection: duckdb.DuckDBPyConnection) -> set[str]:
@@ -237,16 +246,11 @@ def rebuild_switched(connection: duckdb.DuckDBPyConnection, tables_on: frozenset
     changed = [name for name in TABLES if was_on.get(name, False) != (name in tables_on)]
     if not changed:
         return []
-    connection.execute("begin")
-    try:
+    with transaction(connection):
         for name in changed:
             rebuild(connection, name) if name in tables_on else _empty(connection, name, _switched_off(name))
         connection.execute("delete from table_switch")
         connection.executemany("insert into table_switch values (?, ?)", [(name, name in tables_on) for name in TABLES])
-        connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
-        raise
     return changed
 
 

@@ -239,16 +239,9 @@ class Store:
             self._connection, {"ingested_at": now.replace(tzinfo=None), "origin": origin, "reporting_currency": self._currency}
         )
         try:
-            self._connection.execute("begin")
-            tx.stage("topic", _topic_rows(topics, identity))
-            yield tx
-            self._connection.execute("commit")
-        except duckdb.Error as error:
-            self._roll_back()
-            raise database.store_error(error, self.path) from error
-        except BaseException:
-            self._roll_back()
-            raise
+            with database.told(self.path), database.transaction(self._connection):
+                tx.stage("topic", _topic_rows(topics, identity))
+                yield tx
         finally:
             tx._unstage()
 
@@ -327,13 +320,6 @@ class Store:
 
     def _fetch(self, name: str) -> list[tuple[Any, ...]]:
         return run(self._connection, name, {}).fetchall()
-
-    def _roll_back(self) -> None:
-        try:
-            self._connection.execute("rollback")
-        except duckdb.Error:
-            # There is no transaction any more, or the file is beyond use: the error under way tells.
-            return
 
 
 def _moment(micros: int | None) -> Any:
