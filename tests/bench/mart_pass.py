@@ -67,6 +67,7 @@ def main() -> None:
         for mart in ordered(refresher.marts.values()):
             with closing(store.cursor()) as connection:
                 run, wall, cpu = _timed(lambda: refresher.refresh(connection, mart, request, datetime.now(UTC)))  # noqa: B023
+            with closing(store.cursor()) as connection:
                 results, audit_wall, audit_cpu = _timed(lambda: auditor.run(connection, mart.name))  # noqa: B023
             done = Refreshed(
                 mart.name,

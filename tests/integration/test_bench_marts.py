@@ -16,6 +16,7 @@ def test_all_marts_are_refreshed_in_full_and_then_incrementally(tmp_path: Path) 
     assert ended.exit_code == 0, ended.output
     full, incremental = (json.loads(out.read_text())["passes"][name] for name in ("full", "incremental"))
     assert {each["mart"] for each in full} == {each["mart"] for each in incremental} == set(built_in())
+    assert not any(each["failed_audits"] for each in [*full, *incremental])
     first, then = (next(each for each in marts if each["mart"] == "customer_facts") for marts in (full, incremental))
     assert (first["reason"], then["reason"]) == ("first", "")
     assert 0 < then["rows_written"] < first["rows_written"] / 2
