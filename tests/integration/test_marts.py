@@ -80,3 +80,22 @@ def test_without_a_worker_marts_are_refreshed_by_the_command(worker: WorkerProce
             ("funnel",),
             ("sales_trend",),
         ]
+
+
+def test_a_mart_whose_file_is_gone_is_dropped_by_the_worker(worker: WorkerProcess, tmp_path: Path) -> None:
+    own = tmp_path / "marts" / "broken.sql"
+    own.write_text(BROKEN.replace("cast(cast('broken' as integer) as varchar) as ", ""))
+    assert worker.run("--exit-at-end") == ExitCode.OK
+    assert worker.ask("marts", "refresh", "broken").returncode == ExitCode.OK
+    own.unlink()
+    worker.start()
+    worker.wait_for("worker_started", 2)
+    assert gone(worker) == ["broken"]
+    assert worker.ask("marts", "drop", "broken").returncode == ExitCode.OK
+    assert gone(worker) == []
+    assert worker.ask("query", "from broken").returncode != ExitCode.OK
+
+
+def gone(worker: WorkerProcess) -> list[str]:
+    listed = map(json.loads, worker.ask("marts", "list", "--json").stdout.splitlines())
+    return [row["mart"] for row in listed if row["state"] == "gone"]

@@ -55,8 +55,12 @@ def test_a_mart_that_fails_is_told_with_its_message() -> None:
         (runs(400.0, mart="keyed", reason="days were sealed"), "mostly computed in full (days were sealed)"),
         (runs(400.0, mart="keyed", dirty_share=0.6), "Most of it is dirty each time"),
         (runs(400.0, mart="keyed"), "store.memory_limit"),
-        (runs(400.0, mart="gone"), "Its definition is gone"),
     ],
 )
 def test_what_to_do_depends_on_what_the_refreshes_have_in_common(history: list[dict[str, Any]], remedy: str) -> None:
     assert remedy in advise(history, MARTS)[0].remedy
+
+
+def test_of_a_mart_that_nothing_defines_any_more_that_is_all_there_is_to_say() -> None:
+    (advice,) = advise(runs(400.0, mart="old") + runs(0.1, mart="old", state="failed"), MARTS)
+    assert (advice.finding, advice.remedy) == (Finding.GONE, "Put its file back, or: tidemark marts drop old")

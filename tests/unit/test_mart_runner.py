@@ -178,6 +178,81 @@ def test_entries_that_every_mart_has_seen_are_forgotten(worker: Worker) -> None:
     assert (worker.rows("by_customer"), worker.query("select count(*) from mart_dirty")) == ([("c2",)], [(0,)])
 
 
+def test_old_runs_are_forgotten_but_for_those_that_say_how_a_mart_stands(worker: Worker) -> None:
+    once = simple("once", select="select cast(if(count(*) > 1, 'x', '1') as integer) as customer_id from counted_order")
+    runner(worker, once, FIRST, HOURLY).refresh_due()
+    began = worker.now
+    worker.feed(order("o2", "2026-03-06"), close="2026-03-07")
+    for later in (timedelta(days=29), timedelta(days=30, hours=1)):
+        worker.now = began + later
+        runner(worker, once, FIRST, HOURLY).refresh_due()
+    assert worker.query("select mart, state, date_diff('day', min(started_at) over (), started_at) from mart_run order by id") == [
+        ("once", "done", 0),  # when it last went well
+        ("first", "done", 29),
+        ("hourly", "done", 29),
+        ("once", "failed", 29),
+        ("hourly", "done", 30),
+        ("once", "failed", 30),
+    ]
+
+
+# Marts that nothing defines any more
+
+
+def kept_of(worker: Worker, name: str) -> list[int]:
+    """How much there is of the mart in the books, and whether its table is there."""
+    books = [f"select count(*) from {table} where mart = '{name}'" for table in ("mart_run", "mart_state")]
+    books.append(f"select count(*) from duckdb_tables() where table_name = '{name}'")
+    return [worker.query(sql)[0][0] for sql in books]
+
+
+def test_the_table_of_a_mart_that_is_gone_stays_until_it_is_dropped(worker: Worker) -> None:
+    runner(worker, FIRST, HOURLY).refresh_due()
+    marts = runner(worker, FIRST)
+    assert kept_of(worker, "hourly") == [1, 1, 1]
+    with pytest.raises(ConfigError, match="mart first is defined"):
+        marts.drop("first")
+    with pytest.raises(ConfigError, match='no mart hurly that is gone; did you mean "hourly"'):
+        marts.drop("hurly")
+    marts.drop("hourly")
+    assert (kept_of(worker, "hourly"), kept_of(worker, "first")) == ([0, 0, 0], [1, 1, 1])
+
+
+def test_a_view_that_is_gone_is_dropped_too(worker: Worker) -> None:
+    runner(
+        worker, mart("seen", 'unit = "view"', "select order_id from order_current", grain="order_id", reads="order_current")
+    ).refresh_due()
+    runner(worker, FIRST).drop("seen")
+    assert worker.query("select count(*) from duckdb_views() where view_name = 'seen'") == [(0,)]
+
+
+def test_a_table_that_no_mart_has_made_is_not_dropped_with_one_of_its_name(worker: Worker) -> None:
+    assert outcomes(runner(worker, simple("customer_day")).refresh_due()) == [("customer_day", "failed")]
+    before = worker.rows("customer_day")
+    runner(worker, FIRST).drop("customer_day")
+    assert (worker.rows("customer_day"), before != []) == (before, True)
+
+
+def test_what_reads_a_mart_that_is_gone_fails(worker: Worker) -> None:
+    runner(worker, FIRST, SECOND).refresh_due()
+    run = runner(worker, SECOND).refresh("second", Request())
+    assert (run.state, run.message) == (RunState.FAILED, "mart second reads first, which nothing defines any more")
+
+
+def test_a_mart_that_comes_back_has_missed_nothing(worker: Worker) -> None:
+    """Whom an order has left stands in mart_dirty only until all marts that are defined have seen it."""
+    by_customer = simple("by_customer", front='unit = "customer"')
+    runner(worker, by_customer, FIRST).refresh_due()
+    worker.feed(order("o1", "2026-03-05", updated="2026-03-09", customer_id="c2"), close="2026-03-08")
+    runner(worker, FIRST).refresh_due()
+    assert worker.query("select count(*) from mart_dirty") == [(0,)]
+    runner(worker, by_customer, FIRST).refresh_due()
+    assert worker.rows("by_customer") == [("c2",)]
+
+
+# What a refresh is made of
+
+
 def test_a_function_makes_the_rows(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FUNCTIONS, "first_row", lambda rows, refresh: rows.slice(0, 1) if refresh.as_of.year == 2026 else rows)
     worker.feed(order("o2", "2026-03-05", customer_id="c2"))

@@ -47,6 +47,7 @@ def list_marts(context: typer.Context, as_json: AsJson = False) -> None:
     marts = all_marts(settings.marts)
     off = switched_off(marts, TABLES.keys() - settings.tables_on)
     rows = [_listed(mart, stored.get(mart.name, {}), off.get(mart.name)) for mart in ordered(marts.values())]
+    rows += [_listed_gone(stored[name]) for name in sorted(stored.keys() - marts.keys())]
     if as_json:
         print_json_lines(rows)
         return
@@ -59,20 +60,32 @@ def list_marts(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def _listed(mart: Mart, stored: Mapping[str, Any], missing_table: str | None) -> dict[str, Any]:
-    as_of, refreshed_at = stored.get("as_of"), stored.get("refreshed_at")
     return {
         "mart": mart.name,
         "purpose": mart.purpose,
         "unit": mart.unit.value,
         "schedule": mart.front.schedule,
         "internal": mart.front.internal,
+        **_stands(stored),
+        "state": "off" if missing_table else stored.get("state") or "never refreshed",
+        "message": f"needs tables.{missing_table}, which is off" if missing_table else stored.get("message") or "",
+    }
+
+
+def _listed_gone(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A mart that nothing defines any more."""
+    told = {"state": "gone", "message": f"nothing defines it: put its file back, or tidemark marts drop {stored['mart']}"}
+    return {"mart": stored["mart"], "purpose": "", "unit": "", "schedule": "", "internal": False, **_stands(stored), **told}
+
+
+def _stands(stored: Mapping[str, Any]) -> dict[str, Any]:
+    as_of, refreshed_at = stored.get("as_of"), stored.get("refreshed_at")
+    return {
         "as_of": as_of and as_of.isoformat(),
         "is_provisional": bool(stored.get("is_provisional")),
         "refreshed_at": utc(refreshed_at) or None,
         "rows": stored.get("rows"),
-        "state": "off" if missing_table else stored.get("state") or "never refreshed",
         "seconds": stored.get("seconds"),
-        "message": f"needs tables.{missing_table}, which is off" if missing_table else stored.get("message") or "",
     }
 
 
@@ -151,6 +164,17 @@ def _asking(settings: Settings) -> Iterator[Ask]:
     with closing(Store(settings, SYSTEM_CLOCK.now())) as store:
         operations = mart_operations(runner_of(settings, store.cursor, SYSTEM_CLOCK.now))
         yield lambda operation, arguments: operations[operation](arguments)
+
+
+@app.command("drop")
+def drop_marts(
+    context: typer.Context, names: Annotated[list[str], typer.Argument(help="Marts that tidemark marts list says are gone.")]
+) -> None:
+    """Drop the tables of marts that nothing defines any more, with what is kept of them; by the worker, if one runs."""
+    with _asking(context.ensure_object(Sources).settings()) as asked:
+        for name in names:
+            asked("mart_drop", {"name": name})
+            typer.echo(f"{name} is dropped")
 
 
 @app.command("advise")

@@ -17,6 +17,7 @@ SLOWER_FACTOR = 1.5  # of the median
 class Finding(StrEnum):
     """What is the matter with a mart."""
 
+    GONE = "gone"
     FAILING = "failing"
     VERY_SLOW = "very slow"
     SLOW = "slow"
@@ -43,6 +44,8 @@ def advise(runs: Iterable[Mapping[str, Any]], marts: Mapping[str, Mart]) -> list
 
 
 def _of(name: str, runs: list[Mapping[str, Any]], mart: Mart | None) -> list[Advice]:
+    if mart is None:
+        return [Advice(name, Finding.GONE, "nothing defines it any more", f"Put its file back, or: tidemark marts drop {name}")]
     found: list[Advice] = []
     if runs[-1]["state"] == "failed":
         found.append(Advice(name, Finding.FAILING, runs[-1]["message"], f"Mend what it says, then: tidemark marts refresh {name}"))
@@ -64,10 +67,8 @@ def _of(name: str, runs: list[Mapping[str, Any]], mart: Mart | None) -> list[Adv
     return found
 
 
-def _remedy(done: list[Mapping[str, Any]], mart: Mart | None) -> str:
+def _remedy(done: list[Mapping[str, Any]], mart: Mart) -> str:
     """By what its refreshes have in common."""
-    if mart is None:
-        return "Its definition is gone: drop it, or put its file back."
     if mart.unit is Unit.WHOLE:
         return "It is computed as a whole: put what does not depend on as_of into a mart by customer or day, and read that."
     if sum(bool(run["reason"]) for run in done) * 2 > len(done):

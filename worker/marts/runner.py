@@ -14,11 +14,14 @@ import structlog
 
 from worker.config import Marts, Settings
 from worker.errors import TidemarkError, Unavailable
+from worker.marts import gone
+from worker.marts.advice import DAYS
 from worker.marts.audits import Auditor, AuditResult, keep
 from worker.marts.collection import all_marts, mart_named
 from worker.marts.definition import Mart, Unit, ordered, switched_off, with_inputs
 from worker.marts.due import Failures, Patience, due
 from worker.marts.refresh import MartRun, NotReady, Refresher, Request, RunState, Trigger, add_run, progress_of, states
+from worker.store.database import transaction
 from worker.store.sql import run
 from worker.tables import TABLES
 
@@ -83,14 +86,19 @@ class MartRunner:
         """Refresh what is due, in order; what is left when the worker falls behind stays due."""
         runs = [self._refreshed(mart, Request(Trigger.SCHEDULE)) for mart in self._due() if not is_behind()]
         if runs:
-            with closing(self._cursor()) as connection:
-                run(connection, "refresh/forget_dirty", {"names": list(self._versions)})
+            self._forget()
         return runs
 
     def audit(self, table: str) -> list[AuditResult]:
         """Run the audits of a mart or another table, and keep what they find. Raises Unavailable when the worker stops."""
         with self._turn:
             return self._audited(table)
+
+    def drop(self, name: str) -> None:
+        """Drop a mart whose definition is gone. Raises ConfigError where it is not (see gone.drop)."""
+        with self._turn, closing(self._cursor()) as connection:
+            gone.drop(connection, name, self._refresher.marts)
+        log.info("mart_dropped", mart=name)
 
     def stop(self) -> None:
         """Begin nothing more, end what goes on and wait for its end. From any thread."""
@@ -107,11 +115,21 @@ class MartRunner:
             known = states(connection)
             failures = {name: Failures(*rest) for name, *rest in run(connection, "refresh/failures", {}).fetchall()}
         patience = Patience(self._settings.retries, self._settings.retry_pause)
-        now = self._now().astimezone(UTC).replace(tzinfo=None)
-        return due(self._possible(), self._versions, known, failures, progress.closed_before, now, patience)
+        return due(self._possible(), self._versions, known, failures, progress.closed_before, self._utc_now(), patience)
 
     def _possible(self) -> list[Mart]:
         return [mart for mart in self._order if mart.name not in self._off]
+
+    def _forget(self) -> None:
+        """What no mart needs any more, and the runs that `tidemark marts advise` does not look at."""
+        names, before = [mart.name for mart in self._possible()], self._utc_now() - timedelta(days=DAYS)
+        with closing(self._cursor()) as connection, transaction(connection):
+            run(connection, "refresh/forget_dirty", {"names": names})
+            run(connection, "refresh/forget_runs", {"before": before})
+
+    def _utc_now(self) -> datetime:
+        """Without a zone, as the file has it."""
+        return self._now().astimezone(UTC).replace(tzinfo=None)
 
     def _refreshed(self, mart: Mart, request: Request) -> MartRun:
         with self._turn:
@@ -226,7 +244,7 @@ class MartThread(threading.Thread):
 
 def mart_operations(runner: MartRunner) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
     """For the admin socket. `marts_plan` (names, as_of): the marts to refresh in order, and their as_of; `mart_refresh` (name, as_of,
-    is_full, is_refit): its run; `audit` (table): the results of its audits.
+    is_full, is_refit): its run; `mart_drop` (name), of one whose definition is gone; `audit` (table): the results of its audits.
     """
 
     def plan(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,7 +259,10 @@ def mart_operations(runner: MartRunner) -> dict[str, Callable[[Mapping[str, Any]
     def audit(arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [asdict(result) for result in runner.audit(str(arguments["table"]))]
 
-    return {"marts_plan": plan, "mart_refresh": refresh, "audit": audit}
+    def drop(arguments: Mapping[str, Any]) -> None:
+        runner.drop(str(arguments["name"]))
+
+    return {"marts_plan": plan, "mart_refresh": refresh, "mart_drop": drop, "audit": audit}
 
 
 def _day(text: str | None) -> date | None:
