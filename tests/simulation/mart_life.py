@@ -12,9 +12,9 @@ import duckdb
 from tests.simulation.faults import FaultyConnection, Killed
 from tests.simulation.mart_shop import MartShop
 from tests.simulation.simulation import Simulation
-from tests.support.mart_reference import EXPECTED, Facts, Thresholds, mart_differences
+from tests.simulation.user_marts import USERS_EXPECTED, user_marts
+from tests.support.mart_reference import EXPECTED, WRITTEN_ONCE, Expected, Facts, Thresholds, mart_differences
 from tests.support.mart_reference.compare import same
-from tests.support.mart_reference.segments import due_month, members
 from tests.support.messages import Produced
 from tests.support.oracle_sql import selected
 from tests.support.reference import Row
@@ -24,35 +24,44 @@ from worker.marts.definition import Mart, Unit, built_in, ordered, with_inputs
 from worker.marts.refresh import NotReady, Refresher, Request
 
 DAYS = (20, 40, 70, 140, 400)
-GIVEN = ("ledger_sales", "value_model_fit", "segment_cluster_fit", "segment_member")  # what marts read that is written once
+GIVEN = ("accounting", "ledger_sales", "progress", *WRITTEN_ONCE)  # what marts read that is not made anew
 KEPT = {  # marts whose rows of sealed days others read, and their column of days
     **dict.fromkeys(("hourly_sessions", "active_day", "product_day", "attribution_event"), "day"),
     "attribution_credit": "order_day",
+    "user_cohort": "cohort_date",
 }
 COVARIANCES = {"covariance": 4, "value_covariance": 3}
 LONGEST = 60  # statements of a refresh, about
 
 
 class MartLife(Simulation):
-    """A Simulation with marts. Files are made in `directory`."""
+    """A Simulation with marts: those that come with tidemark, or `marts` with their own reference. Files are made in `directory`."""
 
-    def __init__(self, seed: int, directory: Path, messages: int) -> None:
+    def __init__(
+        self,
+        seed: int,
+        directory: Path,
+        messages: int,
+        marts: Mapping[str, Mart] | None = None,
+        expected: Mapping[str, Expected] = EXPECTED,
+    ) -> None:
         self.sealed_rows: dict[str, list[Row]] = {}
         super().__init__(seed, directory, messages)
-        self.marts = built_in()
+        if marts is None and self.random.random() < 0.3:
+            marts, expected = user_marts(directory / "marts"), USERS_EXPECTED
+        self.marts = marts or built_in()
+        self.expected = expected
         known: dict[str, Any] = {
-            "touch_cohorts": self._one(((), ("first_touch",), ("first_order", "sign_up"))),
+            "touch_cohorts": self._one(((), ("first_touch",), ("first_order", "sign_up", "user"))),
             "two_touch": self._one(("proportional", "split_middle")),
             "touch_window_hours": self._one((720, 720, 24)),
             "snapshot_late_days": self._one((7, 30, 30)),
-        }
-        self.thresholds = Thresholds(**known)
-        settings = self.settings.marts.parameters() | known | {"touch_cohorts": list(known["touch_cohorts"])}
-        settings |= {
             "min_repeaters": self._one((2, 100)),
             "value_model": self._one(("bg_nbd", "mbg_nbd")),
             "holdout_days": self._one((7, 90)),
         }
+        self.thresholds = Thresholds(**known)
+        settings = self.settings.marts.parameters() | known | {"touch_cohorts": list(known["touch_cohorts"])}
         self.refresher = Refresher(self.marts, settings, self.settings.reporting_currency)
 
     def run(self) -> None:
@@ -80,13 +89,14 @@ class MartLife(Simulation):
         self.met["checks"] += 1
         self._plant_fit()
         as_of = None if self._has_retention or self.random.random() < 0.8 else self._some_day()
-        snapshots = {row["month"] for row in self._rows("segment_member")}
         self._refresh(Request(as_of=as_of))
         facts = self._facts(as_of)
         incremental = {name: self._rows(name) for name in self.marts}
-        faults = self._snapshot_faults(facts, snapshots) if "segment_member" in self.marts else []
-        for name in sorted(EXPECTED.keys() & self.marts.keys()):
-            faults += mart_differences(name, self.marts[name].key, self._expected(name, facts), _told(name, incremental[name]))
+        faults = []
+        for name in sorted(self.expected.keys() & self.marts.keys()):
+            mart = self.marts[name]
+            columns = () if mart.front.internal else mart.columns
+            faults += mart_differences(name, mart.key, self._expected(name, facts), _told(name, incremental[name]), columns)
         with self._rolled_back() as connection:
             self._refresh(Request(as_of=as_of, is_full=True), connection)
             for name, rows in incremental.items():
@@ -180,15 +190,18 @@ class MartLife(Simulation):
             self._refresh_one(mart, request, connection)
 
     def _refresh_one(self, mart: Mart, request: Request, connection: duckdb.DuckDBPyConnection | None = None) -> None:
+        if connection is not None:
+            self.refresher.refresh(connection, mart, request, self.now)
+            return
+        before = self._rows(mart.name) if mart.name in WRITTEN_ONCE else []
         try:
-            if connection is not None:
-                self.refresher.refresh(connection, mart, request, self.now)
-                return
             with self.store.cursor() as own:
                 self.refresher.refresh(own, mart, request, self.now)
         except NotReady:
             assert self.pipeline.state.watermark.closed_before is None or request.as_of is None
             return
+        if mart.name in WRITTEN_ONCE:
+            self._check_added(mart.name, before, self._facts(request.as_of))
         if self._has_retention:
             self._expected(mart.name, self._facts(request.as_of))
 
@@ -234,23 +247,23 @@ class MartLife(Simulation):
 
     def _expected(self, name: str, facts: Facts) -> list[Row]:
         """Rows of sealed periods are what they were at the mart's last refresh before; those of a view, what its inputs are."""
-        if name not in EXPECTED:
+        if name not in self.expected:
             return []
         mart, sealed_before = self.marts[name], self.reference.sealed_before
-        rows, kept_by = EXPECTED[name](facts), mart.front.kept_by
+        rows, kept_by = self.expected[name](facts), mart.front.kept_by
         if kept_by is not None and mart.unit is not Unit.VIEW and sealed_before > date.min:
             rows = [row for row in rows if row[kept_by] >= sealed_before]
             rows += [row for row in self.sealed_rows.get(name, []) if row[kept_by] < sealed_before]
         self.sealed_rows[name] = rows
         return rows
 
-    def _snapshot_faults(self, facts: Facts, before: set[date]) -> list[str]:
-        """What a refresh has added to the snapshots that were there `before`."""
-        month = due_month(facts, max(before, default=None))
-        expected = [] if month is None else members(facts, month)
-        found = [row for row in facts.given["segment_member"] if row["month"] not in before]
-        self.met["snapshots"] += bool(found)
-        return mart_differences("segment_member", ("month", "customer_id"), expected, found)
+    def _check_added(self, name: str, before: list[Row], facts: Facts) -> None:
+        """What a refresh has added to a mart that is written once."""
+        added = [row for row in facts.given[name] if row not in before]
+        assert all(row in facts.given[name] for row in before), f"{name} has lost rows"
+        self.met[f"rows of {name}"] += bool(added)
+        faults = WRITTEN_ONCE[name](facts, before, added)
+        assert not faults, "\n".join([f"{len(faults)} faults as of {facts.as_of}:", *faults[:40]])
 
     def _rows(self, name: str) -> list[Row]:
         with self.store.cursor() as connection:

@@ -8,6 +8,7 @@ from tests.support.messages import Draft
 from tests.support.streams import MICROSECOND, Shop, StreamOptions
 
 CUSTOMERS = ("c1", "c2", "C1", "c3", "(none)", "o'brien")
+CROWD = (*CUSTOMERS, *(f"c{number}" for number in range(4, 24)))
 CHANNELS = ("email", "paid", "organic", "direct")
 EVENT_TYPES = (
     *("page_view",) * 5,
@@ -30,13 +31,14 @@ class MartShop(Shop):
 
     def __init__(self, random: Random, options: StreamOptions) -> None:
         super().__init__(random, options)
+        self.customers = self._one((CUSTOMERS, CUSTOMERS, CROWD))
         self.moments: list[datetime] = []
 
     def _touchpoint(self) -> list[Draft]:
         occurred_at = self._moment()
         record: dict[str, Any] = {
             "event_id": self._event_id(),
-            "customer_id": self._one((None, self._skewed(CUSTOMERS), self._skewed(CUSTOMERS))),
+            "customer_id": self._one((None, self._skewed(self.customers), self._skewed(self.customers))),
             "session_id": self._one(("s1", "s2", "S1")),
             "occurred_at": occurred_at,
             "event_type": self._one(EVENT_TYPES),
@@ -54,7 +56,7 @@ class MartShop(Shop):
         order_id = f"o{self.random.randrange(self.options.messages // 3)}"
         record: dict[str, Any] = {
             "order_id": order_id,
-            "customer_id": self._skewed(CUSTOMERS),
+            "customer_id": self._skewed(self.customers),
             "ordered_at": ordered_at,
             "updated_at": ordered_at,
             "currency": self._one(("USD", "USD", "USD", "EUR")),
@@ -87,7 +89,7 @@ class MartShop(Shop):
     def _customer(self) -> list[Draft]:
         updated_at = self._moment()
         record: dict[str, Any] = {
-            "customer_id": self._skewed((*CUSTOMERS, "silent")),
+            "customer_id": self._skewed((*self.customers, "silent")),
             **{name: self._one(NAMES) for name in ("name", "email", "city", "state", "country")},
             "customer_unique_id": self._one((None, "u1", "U1")),
             "signed_up_at": self._one((None, updated_at, updated_at - timedelta(days=40), updated_at + timedelta(days=90))),

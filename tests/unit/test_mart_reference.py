@@ -5,10 +5,12 @@ from fractions import Fraction
 
 import pytest
 
+from tests.support.mart_reference import EXPECTED, SEEN_THROUGH, WRITTEN_ONCE
 from tests.support.mart_reference.attribution import markov, shared_out
 from tests.support.mart_reference.events import months_back, tiles
 from tests.support.mart_reference.segments import lifecycle_stage, rfm_segment
 from tests.support.mart_reference.value import BgNbd, History, discounted, expected_value
+from worker.marts.definition import built_in, with_inputs
 
 HALF = Fraction(1, 2)
 CDNOW = BgNbd(r=0.242595, alpha=4.413602, a=0.792922, b=2.425907)
@@ -64,3 +66,12 @@ def test_the_published_value_of_the_first_customer_of_cdnow() -> None:
     first = History(x=2, t_x=30.43, age=38.86, mean_value=22.35)
     value = expected_value(6.25, 3.74, 15.44, first)
     assert discounted(lambda weeks: CDNOW.expected(first, weeks), value, days=4.345, rate=0.01).real == pytest.approx(36.28, rel=2e-3)
+
+
+def test_every_mart_has_an_expectation() -> None:
+    """One that is internal may be seen through those that read it; the contract's own may not."""
+    marts = built_in()
+    assert sorted([*EXPECTED, *WRITTEN_ONCE, *SEEN_THROUGH]) == sorted(marts)
+    assert all(marts[name].front.internal for name in SEEN_THROUGH)
+    for name, shown_by in SEEN_THROUGH.items():
+        assert all(name in with_inputs([other], marts) for other in shown_by)

@@ -10,9 +10,10 @@ from typing import TypeAlias
 from tests.support.mart_reference import attribution, cohorts, overview, products, sales, segments, traffic, value
 from tests.support.mart_reference.compare import mart_differences
 from tests.support.mart_reference.events import Facts, Thresholds
+from tests.support.mart_reference.fits import WRITTEN_ONCE
 from tests.support.reference import Row
 
-__all__ = ["EXPECTED", "Facts", "Thresholds", "mart_differences"]
+__all__ = ["EXPECTED", "SEEN_THROUGH", "WRITTEN_ONCE", "Expected", "Facts", "Thresholds", "mart_differences"]
 
 Expected: TypeAlias = Callable[[Facts], list[Row]]
 
@@ -22,12 +23,15 @@ EXPECTED: Mapping[str, Expected] = {
     "cohort_summary": lambda facts: cohorts.cohort_summary(cohorts.cohort_retention(facts)),
     "attribution_event": attribution.attribution_event,
     "attribution_credit": attribution.attribution_credit,
+    "attribution_null": attribution.attribution_null,
+    "attribution_markov": attribution.attribution_markov,
     "attribution_touch": attribution.attribution_touch,
     "attribution_channel": attribution.attribution_channel,
     "attribution_campaign": attribution.attribution_campaign,
     "attribution_path": attribution.attribution_path,
     "customer_value": value.customer_value,
     "customer_segment": segments.customer_segment,
+    "segment_snapshot": segments.segment_snapshot,
     "segment_summary": segments.segment_summary,
     "segment_migration": segments.segment_migration,
     "customer_overview": overview.customer_overview,
@@ -40,10 +44,19 @@ EXPECTED: Mapping[str, Expected] = {
     "category_share": sales.category_share,
     "region_share": sales.region_share,
     "top_customers": sales.top_customers,
-    "top_products": sales.top_products,
+    "top_products": products.top_products,
     "hourly_sessions": traffic.hourly_sessions,
     "traffic_anomaly": traffic.traffic_anomaly,
     "traffic_season": traffic.traffic_season,
     "funnel": traffic.funnel,
     "dim_date": traffic.dim_date,
+}
+
+# Internal marts without an expectation of their own, each with those that show all that it holds.
+SEEN_THROUGH: Mapping[str, tuple[str, ...]] = {
+    "customer_facts": ("customer_overview", "customer_segment", "customer_value", "value_model_fit"),
+    "open_cart": ("customer_overview",),
+    "cohort_activity": ("cohort_retention",),
+    "user_cohort": ("cohort_retention",),
+    "product_label": ("product_performance", "top_products"),
 }

@@ -74,8 +74,25 @@ def conversions(facts: Facts) -> list[Conversion]:
     return found
 
 
+def attribution_null(facts: Facts) -> list[Row]:
+    """The touches of null journeys, and of those that may still convert."""
+    return [
+        {name: row[name] for name in ("day", "event_id", "customer_id", "channel", "campaign")}
+        | {"place": place, "places": len(run), "last_day": run[-1]["day"], "last_at": run[-1]["occurred_at"]}
+        | {f"previous_{name}": run[place - 2][name] if place > 1 else None for name in ("channel", "campaign")}
+        for run in _runs(facts)
+        for place, row in enumerate(run, 1)
+    ]
+
+
 def null_journeys(facts: Facts) -> list[list[Row]]:
-    """Maximal runs of a customer's touches in no conversion's window, broken by a gap over the window's length, once they have ended."""
+    """The runs whose last touch can't be in a window any more."""
+    window = timedelta(hours=facts.thresholds.touch_window_hours)
+    return [run for run in _runs(facts) if run[-1]["occurred_at"] + window <= facts.end]
+
+
+def _runs(facts: Facts) -> list[list[Row]]:
+    """Maximal runs of a customer's touches in no conversion's window, broken by a gap over the window's length."""
     window = timedelta(hours=facts.thresholds.touch_window_hours)
     used = {(row["event_day"], row["event_id"]) for row in _credits(facts)}
     runs: list[list[Row]] = []
@@ -89,7 +106,7 @@ def null_journeys(facts: Facts) -> list[list[Row]]:
             if not is_used:
                 run.append(row)
         runs += [run] if run else []
-    return [run for run in runs if run[-1]["occurred_at"] + window <= facts.end]
+    return runs
 
 
 # The rule models: weights that sum to 1 over a window's touches, one or more
@@ -225,7 +242,7 @@ def _journeys(facts: Facts) -> list[list[Row]]:
 def attribution_touch(facts: Facts) -> list[Row]:
     """Every (conversion, touch, model) whose weight is not 0."""
     return [
-        {name: row[name] for name in ("order_day", "order_id", "event_day", "event_id")}
+        {name: row[name] for name in ("order_day", "order_id", "event_day", "event_id", "customer_id", "place", "channel", "campaign")}
         | {"model": model, "weight": float(weight), "credit_cents": credit}
         for row in _credits(facts)
         for model, (weight, credit) in row["_credits"].items()
@@ -297,8 +314,9 @@ def _by_grain(facts: Facts, grain: Grain) -> list[Row]:
     for row in facts.tables["daily_channel"]:
         for model in (*MODELS, "markov"):
             add(model, row["day"], _state(row, grain), Fraction(0), 0, row["cost_cents"])
-    for month, state, share, credit in _markov_credits(facts, grain):
-        add("markov", month, state, share, credit, 0)
+    for row in attribution_markov(facts):
+        if row["states"] == grain[-1]:
+            add("markov", row["month"], _state(row, grain), row["_conversions"], row["credit_cents"], 0)
     return [
         {"period_kind": kind, "period": period, "model": model}
         | dict(zip(grain, state, strict=True))
@@ -309,22 +327,28 @@ def _by_grain(facts: Facts, grain: Grain) -> list[Row]:
     ]
 
 
-def _markov_credits(facts: Facts, grain: Grain) -> list[tuple[date, State, Fraction, int]]:
-    """(month, state, conversions, cents) of each month with converting journeys."""
+def attribution_markov(facts: Facts) -> list[Row]:
+    """A chain of channels and one of campaigns for each month with converting journeys."""
     converting: dict[date, list[list[Row]]] = defaultdict(list)
-    nulls: dict[date, list[list[State]]] = defaultdict(list)
+    nulls: dict[date, list[list[Row]]] = defaultdict(list)
     for journey in _journeys(facts):
         converting[month_of(journey[0]["order_day"])].append(journey)
     for run in null_journeys(facts):
-        nulls[month_of(run[-1]["day"])].append([_state(row, grain) for row in run])
-    found = []
-    for month, journeys in converting.items():
-        _, effects = markov([[_state(row, grain) for row in journey] for journey in journeys], nulls[month])
-        states = sorted(effects)
-        shares = [effects[state] / sum(effects.values()) for state in states]
-        cents = shared_out(sum(journey[0]["net_cents"] for journey in journeys), shares)
-        found += [(month, state, share * len(journeys), part) for state, share, part in zip(states, shares, cents, strict=True)]
-    return found
+        nulls[month_of(run[-1]["day"])].append(run)
+    grains: Sequence[Grain] = (("channel",), ("channel", "campaign"))
+    return [row for month in converting for grain in grains for row in _chain(month, grain, converting[month], nulls[month])]
+
+
+def _chain(month: date, grain: Grain, converting: list[list[Row]], nulls: list[list[Row]]) -> Iterable[Row]:
+    paths = [[[_state(row, grain) for row in journey] for journey in journeys] for journeys in (converting, nulls)]
+    whole, effects = markov(*paths)
+    states = sorted(effects)
+    shares = [effects[state] / sum(effects.values()) for state in states]
+    cents = shared_out(sum(journey[0]["net_cents"] for journey in converting), shares)
+    for state, share, part in zip(states, shares, cents, strict=True):
+        row = {"month": month, "states": grain[-1], "campaign": "(all)"} | dict(zip(grain, state, strict=True))
+        row |= {"probability": float(whole), "removal_effect": float(effects[state]), "share": float(share), "credit_cents": part}
+        yield row | {"conversions": float(share * len(converting)), "_conversions": share * len(converting)}
 
 
 # The Markov chain of order 1, exactly

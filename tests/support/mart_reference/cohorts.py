@@ -40,6 +40,9 @@ PERIODS = {
 }
 
 
+ROLLING = ("rolling_size", "rolling_active", "rolling_retention")
+
+
 def cohort_retention(facts: Facts, more: Iterable[tuple[str, str, date]] = ()) -> list[Row]:
     """All cells. `more`: users' cohorts of kind "user", as (customer_id, cohort_name, cohort_date)."""
     rows = []
@@ -126,7 +129,8 @@ def _cells(facts: Facts, key: Row, dates: Mapping[str, date], activity: Activity
             row = key | {"cohort_start": start, "period_number": number} | _measures(list(by_number.values()), number)
             cumulative += row["net_cents"]
             row |= {"cumulative_net_cents": cumulative, "is_complete": end - DAY <= facts.as_of}
-            rows.append(row | (_rolling(facts, dates, customers, activity, number) if key["period_kind"] == "week" else {}))
+            is_week = key["period_kind"] == "week"
+            rows.append(row | (_rolling(facts, dates, customers, activity, number) if is_week else dict.fromkeys(ROLLING)))
     return rows
 
 
@@ -167,4 +171,4 @@ def _rolling(facts: Facts, dates: Mapping[str, date], customers: Iterable[str], 
     for customer in ended:
         first = dates[customer] + DAY * 7 * number
         active += any(first <= day < first + 7 * DAY for day in activity.get(customer, {}))
-    return {"rolling_size": len(ended), "rolling_active": active, "rolling_retention": ratio(active, len(ended))}
+    return dict(zip(ROLLING, (len(ended), active, ratio(active, len(ended))), strict=True))

@@ -10,13 +10,19 @@ from tests.support.reference import Row
 CLOSE = 1e-9
 
 
-def mart_differences(name: str, key: Sequence[str], expected: Iterable[Row], found: Iterable[Row]) -> list[str]:
-    """What is not as expected, in the columns that are expected; those whose names begin with _ are the reference's own."""
+def mart_differences(
+    name: str, key: Sequence[str], expected: Iterable[Row], found: Iterable[Row], columns: Sequence[str] = ()
+) -> list[str]:
+    """What is not as expected, in the columns that are expected; those whose names begin with _ are the reference's own.
+
+    Each of `columns` must be expected.
+    """
     wanted, there = list(expected), list(found)
     lines = [f"{name} {of}: {count} times" for of, count in Counter(_key(row, key) for row in there).items() if count > 1]
     lines += [f"{name} {of}: expected {count} times" for of, count in Counter(_key(row, key) for row in wanted).items() if count > 1]
     by_key = {_key(row, key): row for row in there}
     for row in wanted:
+        lines += [f"{name}: nothing is expected of the column {column}" for column in columns if column not in row]
         of = _key(row, key)
         if of not in by_key:
             lines.append(f"{name} {of}: expected, is not there: {_shown(row)}")

@@ -24,6 +24,9 @@ class Thresholds:
     two_touch: str = "proportional"
     touch_cohorts: tuple[str, ...] = ()  # kinds of cohort that touchpoints keep active too
     snapshot_late_days: int = 7
+    value_model: str = "bg_nbd"
+    min_repeaters: int = 100
+    holdout_days: int = 90
     seasons: Mapping[int, str] = field(default_factory=dict)  # by month
 
 
@@ -80,6 +83,16 @@ class Facts:
     def end(self) -> datetime:
         """The moment when as_of's day has ended, naive UTC."""
         return local_midnight(self.as_of + DAY, self.zone)
+
+    @property
+    def customers(self) -> list[str]:
+        """Every customer that is known."""
+        return sorted({row["customer_id"] for name in ("customer", "customer_first") for row in self.tables[name]})
+
+    def last_fit(self, name: str) -> int | None:
+        """The fit_id of the last one of `given` that is not of a later day."""
+        fits = [(row["as_of"], row["fit_id"]) for row in self.given[name] if row["as_of"] <= self.as_of]
+        return max(fits)[1] if fits else None
 
     def window(self, days: int) -> range:
         """The ordinals of the last `days` days."""

@@ -1,9 +1,9 @@
 """customer_overview and what it is made of.
 
-Readings: a row for each customer who was active or is in the customer topic. City, state and country come from the customer topic as a
-whole row where it has the customer, else from the latest order. Orders are those in the reporting currency, but any counted order keeps
-a cart from being abandoned. Rates of mail are of what was sent. A customer's age begins with the
-sign-up, if that is not ahead, or earlier activity.
+Readings: a row for each customer who was active or is in the customer topic; segments and values are those of customer_segment and
+customer_value. City, state and country come from the customer topic as a whole row where it has the customer, else from the latest order.
+Orders are those in the reporting currency, but any counted order keeps a cart from being abandoned. Rates of mail are of what was sent. A
+customer's age begins with the sign-up, if that is not ahead, or earlier activity.
 """
 
 from collections import defaultdict
@@ -11,15 +11,16 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from tests.support.mart_reference.events import Facts, by_column, ratio
+from tests.support.mart_reference.segments import customer_segment
+from tests.support.mart_reference.value import customer_value
 from tests.support.reference import Row
 
 AFTER_SESSION = timedelta(hours=24)
 WINDOWS = (30, 90)
-
-
-def customers(facts: Facts) -> list[str]:
-    """Every customer that is known."""
-    return sorted({row["customer_id"] for name in ("customer", "customer_first") for row in facts.tables[name]})
+SEGMENTS = ("rfm_segment", "recency_segment", "frequency_segment", "monetary_segment", "value_tier", "lifecycle_stage", "cluster_label")
+VALUES = ("churn_probability", "heuristic_value_12m", "value_3y", "value_quartile", "p_alive", "expected_orders", "model_value")
+OF_PERSONS = ("name", "is_new", "city", "state", "country", "customer_unique_id", "signed_up_at")
+NOT_NUMBERS = (*OF_PERSONS, "first_order_date", "last_order_date", "preferred_category", "second_category", *SEGMENTS, "value_quartile")
 
 
 def open_carts(facts: Facts) -> list[Row]:
@@ -36,11 +37,7 @@ def open_carts(facts: Facts) -> list[Row]:
 
 def customer_features(facts: Facts) -> list[Row]:
     """The numeric columns."""
-    others = ("name", "is_new", "city", "state", "country", "customer_unique_id", "signed_up_at", "preferred_category", "second_category")
-    return [
-        {name: value for name, value in row.items() if name not in others and not name.endswith("_date")}
-        for row in customer_overview(facts)
-    ]
+    return [{name: value for name, value in row.items() if name not in NOT_NUMBERS} for row in customer_overview(facts)]
 
 
 def customer_overview(facts: Facts) -> list[Row]:
@@ -50,10 +47,15 @@ def customer_overview(facts: Facts) -> list[Row]:
     days = by_column(facts.tables["customer_day"], "customer_id")
     sessions = by_column([row for row in facts.sessions.values() if row["customer_id"] is not None], "customer_id")
     carts = by_column(open_carts(facts), "customer_id")
+    segments = {row["customer_id"]: row for row in customer_segment(facts)}
+    values = {row["customer_id"]: row for row in customer_value(facts)}
     rows = []
-    for customer in customers(facts):
-        row = {"customer_id": customer} | _who(facts, topic.get(customer), latest.get(customer, []), firsts.get(customer))
+    for customer in facts.customers:
+        row: Row = {"customer_id": customer} | _who(facts, topic.get(customer), latest.get(customer, []), firsts.get(customer))
         row |= _bought(facts, orders.get(customer, []))
+        row["orders_other_currency"] = sum(order["currency"] != facts.currency for order in latest.get(customer, []))
+        row |= {name: segments[customer][name] for name in ("rfm_score", *SEGMENTS)}
+        row |= {name: values.get(customer, {}).get(name) for name in VALUES}
         row["pending_cart_count"] = sum(row["is_pending"] for row in carts.get(customer, []))
         row |= _counts(days.get(customer, []), sessions.get(customer, []), carts.get(customer, []), orders.get(customer, []))
         for window in WINDOWS:

@@ -1,4 +1,4 @@
-"""product_performance and inventory_status.
+"""product_performance, inventory_status, top_products.
 
 Readings: a row for each product and month with a sale in the reporting currency or any activity. Name, category and subcategory come from
 the product topic where it has the product, else category and subcategory from its latest order item. A day before the first stock reading
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import date
 
 from tests.support.mart_reference.events import DAY, Facts, by_column, days_from, mean, month_of, next_month, ratio
-from tests.support.mart_reference.sales import growth
+from tests.support.mart_reference.sales import TOP_DAYS, growth, top
 from tests.support.reference import Row
 
 SALES = ("orders", "units", "sales_cents", "cost_cents")
@@ -59,11 +59,26 @@ def inventory_status(facts: Facts) -> list[Row]:
     for row in facts.tables["daily_product_sales"]:
         if row["day"].toordinal() in facts.window(30) and row["currency"] == facts.currency:
             sold[row["product_id"]] += row["units"]
-    rows = []
+    rows, names = [], product_names(facts)
     for product, readings in by_column(facts.tables["daily_stock"], "product_id").items():
         last = max(readings, key=lambda row: row["day"])
         row = {"product_id": product, "stock": last["stock_last"], "read_on": last["day"], "units": sold[product]}
+        row |= {name: names.get(product, {}).get(name) for name in ("name", "category")}
         rows.append(row | {"days_left": ratio(last["stock_last"], sold[product] / 30)})
+    return rows
+
+
+def top_products(facts: Facts) -> list[Row]:
+    names, window = product_names(facts), facts.window(TOP_DAYS)
+    recent = [
+        {name: row[name] for name in ("product_id", "orders", "units", "cost_cents")} | {"revenue": row["sales_cents"]}
+        for row in facts.tables["daily_product_sales"]
+        if row["currency"] == facts.currency and row["day"].toordinal() in window
+    ]
+    rows = top(recent, "product_id", ("orders", "units", "revenue", "cost_cents"))
+    for row in rows:
+        row["profit"] = row["revenue"] - row.pop("cost_cents")
+        row |= {name: names.get(row["product_id"], {}).get(name) for name in ("name", "category")}
     return rows
 
 

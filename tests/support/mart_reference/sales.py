@@ -1,11 +1,11 @@
-"""finance_month, sales_trend, category_share, region_share, top_customers, top_products.
+"""finance_month, sales_trend, category_share, region_share, top_customers.
 
 Readings: a trend is dense from the first day with sales in its currency to as_of; a day a month or a year before counts when the trend has
 it. Shares are of the last 30 days, in the reporting currency. The top lists are of the last 90 days, by revenue, ties by id.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 from tests.support.mart_reference.events import DAY, Facts, days_from, month_of, months_back, next_month, ratio
@@ -23,6 +23,7 @@ FINANCE = {
     "tax": "tax_cents",
     "shipping": "shipping_cents",
     "cost": "cost_cents",
+    "units_without_cost": "units_without_cost",
 }
 
 
@@ -36,6 +37,7 @@ def finance_month(facts: Facts) -> list[Row]:
         changed[month_of(row["day"]), row["currency"]] += row["net_cents"] if row["day"] <= facts.as_of else 0
     return [
         {"month": month, "currency": currency, **of}
+        | {"profit": of["revenue"] - of["cost"]}
         | {"margin": ratio(of["revenue"] - of["cost"], of["revenue"]), "changed_after_close": changed[month, currency]}
         | {"is_complete": next_month(month) - DAY <= facts.as_of}
         for (month, currency), of in sums.items()
@@ -72,43 +74,36 @@ def growth(now: float, before: float | None) -> float | None:
 
 
 def category_share(facts: Facts) -> list[Row]:
-    return _shares(facts, "daily_category", "category", "sales_cents")
+    return _shares(facts, "daily_category", "category", {"units": "units", "revenue": "sales_cents"})
 
 
 def region_share(facts: Facts) -> list[Row]:
-    return _shares(facts, "daily_region", "region", "net_cents")
+    return _shares(facts, "daily_region", "region", {"orders": "orders", "units": "units", "revenue": "net_cents"})
 
 
-def _shares(facts: Facts, table: str, column: str, measure: str) -> list[Row]:
-    sums: dict[str, dict[str, int]] = defaultdict(lambda: {"units": 0, "revenue": 0})
+def _shares(facts: Facts, table: str, column: str, measures: Mapping[str, str]) -> list[Row]:
+    sums: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(measures, 0))
     window = facts.window(SHARE_DAYS)
     for row in facts.tables[table]:
         if row["currency"] == facts.currency and row["day"].toordinal() in window:
             of = sums[row[column]]
-            of["units"] += row["units"]
-            of["revenue"] += row[measure]
+            for name, measure in measures.items():
+                of[name] += row[measure]
     whole = sum(of["revenue"] for of in sums.values())
     return [{column: key} | of | {"share": ratio(of["revenue"], whole)} for key, of in sums.items()]
 
 
-def top_customers(facts: Facts) -> list[Row]:
-    recent = [row for row in facts.counted if row["day"].toordinal() in facts.window(TOP_DAYS)]
-    return _top(((row["customer_id"], 1, row["units"], row["net_cents"]) for row in recent), "customer_id")
+def top_customers(facts: Facts, days: int = TOP_DAYS, count: int = TOP) -> list[Row]:
+    recent = [row for row in facts.counted if row["day"].toordinal() in facts.window(days)]
+    sold = ({"customer_id": row["customer_id"], "orders": 1, "units": row["units"], "revenue": row["net_cents"]} for row in recent)
+    return top(sold, "customer_id", ("orders", "units", "revenue"), count)
 
 
-def top_products(facts: Facts) -> list[Row]:
-    sold = [row for row in facts.tables["daily_product_sales"] if row["currency"] == facts.currency]
-    recent = [row for row in sold if row["day"].toordinal() in facts.window(TOP_DAYS)]
-    return _top(((row["product_id"], row["orders"], row["units"], row["sales_cents"]) for row in recent), "product_id")
-
-
-def _top(sold: Iterable[tuple[str, int, int, int]], column: str) -> list[Row]:
-    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for key, orders, units, cents in sold:
-        of = sums[key]
-        of[:] = of[0] + orders, of[1] + units, of[2] + cents
-    best = sorted(sums, key=lambda key: (-sums[key][2], key))[:TOP]
-    return [
-        {column: key, "rank": rank, "orders": sums[key][0], "units": sums[key][1], "revenue": sums[key][2]}
-        for rank, key in enumerate(best, 1)
-    ]
+def top(sold: Iterable[Row], column: str, measures: Sequence[str], count: int = TOP) -> list[Row]:
+    """The keys in `column` with the greatest sums of revenue."""
+    sums: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(measures, 0))
+    for row in sold:
+        for name in measures:
+            sums[row[column]][name] += row[name]
+    best = sorted(sums, key=lambda key: (-sums[key]["revenue"], key))[:count]
+    return [{column: key, "rank": rank} | sums[key] for rank, key in enumerate(best, 1)]

@@ -6,12 +6,13 @@ from the snapshots that there are.
 """
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 
 from tests.support.mart_reference.events import DAY, Facts, by_column, mean, month_of, next_month, ratio, tiles
-from tests.support.mart_reference.overview import customers
+from tests.support.mart_reference.value import customer_value
 from tests.support.reference import Row
 
 NONE = "(none)"
@@ -34,7 +35,7 @@ def customer_segment(facts: Facts) -> list[Row]:
     """A row for each known customer."""
     scores = rfm_scores(facts)
     rows = []
-    for customer in customers(facts):
+    for customer in facts.customers:
         orders = facts.counted_by_customer.get(customer, [])
         r, f, m = scores.get(customer, (None, None, None))
         row = {"customer_id": customer, "r_score": r, "f_score": f, "m_score": m}
@@ -47,16 +48,24 @@ def customer_segment(facts: Facts) -> list[Row]:
 
 def _cluster(facts: Facts, orders: list[Row]) -> Row:
     """The nearest cluster of the last fit that is not of a later day."""
-    fits = [row for row in facts.given["segment_cluster_fit"] if row["as_of"] <= facts.as_of]
-    last = max((row["fit_id"] for row in fits), default=None)
-    clusters = sorted((row for row in fits if row["fit_id"] == last and row["centre"] is not None), key=lambda row: row["cluster"])
+    last = facts.last_fit("segment_cluster_fit")
+    clusters = sorted((row for row in facts.given["segment_cluster_fit"] if row["fit_id"] == last), key=lambda row: row["cluster"])
     if not orders or not clusters:
         return {"cluster": None, "cluster_label": NONE}
+    nearest = min(clusters, key=lambda row: distance(features(facts, orders), row))
+    return {"cluster": nearest["cluster"], "cluster_label": nearest["label"]}
+
+
+def features(facts: Facts, orders: list[Row]) -> tuple[float, ...]:
+    """Recency, frequency, monetary, average order value, items, categories of a customer with these orders."""
     spend, recency = sum(row["net_cents"] for row in orders), (facts.as_of - max(row["day"] for row in orders)).days
     categories = {item["category"] for row in orders for item in row["items"] if item["category"] is not None}
-    at = (recency, len(orders), spend, spend / len(orders), sum(row["units"] for row in orders), len(categories))
-    nearest = min(clusters, key=lambda row: sum(((x - c) / d) ** 2 for x, c, d in zip(at, row["centre"], row["deviation"], strict=True)))
-    return {"cluster": nearest["cluster"], "cluster_label": nearest["label"]}
+    return recency, len(orders), spend, spend / len(orders), sum(row["units"] for row in orders), len(categories)
+
+
+def distance(of: tuple[float, ...], cluster: Row) -> float:
+    """Squared, over features in standard deviations."""
+    return math.fsum(((x - c) / d) ** 2 for x, c, d in zip(of, cluster["centre"], cluster["deviation"], strict=True))
 
 
 def rfm_scores(facts: Facts) -> dict[str, tuple[int, int, int]]:
@@ -129,9 +138,24 @@ def due_month(facts: Facts, latest: date | None) -> date | None:
 
 def members(facts: Facts, month: date) -> list[Row]:
     """A snapshot of the customers as they are."""
+    values = {row["customer_id"]: row["model_value"] for row in customer_value(facts)}
+    rows = []
+    for row in customer_segment(facts):
+        customer = row["customer_id"]
+        orders = facts.counted_by_customer.get(customer, [])
+        of = {"month": month, "customer_id": customer, "as_of": facts.as_of, "model_value": values.get(customer), "orders": len(orders)}
+        of |= {"net_cents": sum(order["net_cents"] for order in orders)}
+        of |= {"recency_days": min(((facts.as_of - order["day"]).days for order in orders), default=None)}
+        rows.append(of | {kind: row[column] for kind, column in KINDS.items()})
+    return rows
+
+
+def segment_snapshot(facts: Facts) -> list[Row]:
+    """Those that there are, a row for each kind."""
     return [
-        {"month": month, "customer_id": row["customer_id"], "as_of": facts.as_of} | {kind: row[column] for kind, column in KINDS.items()}
-        for row in customer_segment(facts)
+        {"month": row["month"], "customer_id": row["customer_id"], "kind": kind, "segment": row[kind]}
+        for row in facts.given["segment_member"]
+        for kind in KINDS
     ]
 
 

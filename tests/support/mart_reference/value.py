@@ -26,8 +26,8 @@ QUARTILES = ("Low Value", "Medium Value", "High Value", "Very High Value")
 def customer_value(facts: Facts) -> list[Row]:
     rows = [_heuristic(facts, customer, orders) for customer, orders in facts.counted_by_customer.items()]
     quartiles = tiles({row["customer_id"]: row["value_3y"] for row in rows if row["value_3y"] is not None}, 4)
-    fits = [row for row in facts.given["value_model_fit"] if row["as_of"] <= facts.as_of]
-    fit, purchases = max(fits, key=lambda row: row["fit_id"]), histories(facts)
+    last, purchases = facts.last_fit("value_model_fit"), histories(facts)
+    (fit,) = (row for row in facts.given["value_model_fit"] if row["fit_id"] == last)
     for row in rows:
         customer = row["customer_id"]
         row["value_quartile"] = QUARTILES[quartiles[customer] - 1] if customer in quartiles else None

@@ -1,0 +1,68 @@
+"""Marts of a user, with what the reference makes of them: one that is like a built-in one, and one whose unit is a month."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+from tests.support.mart_reference import EXPECTED, Expected, Facts, sales
+from tests.support.mart_reference.events import month_of
+from tests.support.reference import Row
+from worker.config import Marts
+from worker.marts.collection import all_marts
+from worker.marts.definition import Mart
+
+FILES = {
+    "best_two": """\
+-- best_two: the two best customers of a week.
+/*
+like = "top_customers"
+[parameters]
+top_days = 7
+top_count = 2
+*/
+""",
+    "month_traffic": """\
+-- month_traffic: touchpoints and orders by month.
+-- grain: (month)   reads: daily_reach, daily_sales
+/*
+unit = "month"
+[columns]
+month = { about = "its first day" }
+touchpoints = { about = "touchpoints" }
+orders = { about = "counted orders of all currencies" }
+*/
+select cast(date_trunc('month', day) as date) as month, cast(sum(touchpoints) as bigint) as touchpoints,
+       cast(sum(orders) as bigint) as orders
+from (
+    select day, touchpoints, 0 as orders from daily_reach
+    union all
+    select day, 0, orders from daily_sales
+) as counted
+group by cast(date_trunc('month', day) as date)
+""",
+}
+
+
+def user_marts(directory: Path) -> Mapping[str, Mart]:
+    """All marts that there are with those of FILES, which are put into the directory."""
+    directory.mkdir()
+    for name, text in FILES.items():
+        (directory / f"{name}.sql").write_text(text)
+    return all_marts(Marts(directory=directory))
+
+
+def month_traffic(facts: Facts) -> list[Row]:
+    counts: Mapping[str, Counter[date]] = {"touchpoints": Counter(), "orders": Counter()}
+    for table, name in (("daily_reach", "touchpoints"), ("daily_sales", "orders")):
+        for row in facts.tables[table]:
+            counts[name][month_of(row["day"])] += row[name]
+    months = counts["touchpoints"].keys() | counts["orders"].keys()
+    return [{"month": month} | {name: counts[name][month] for name in counts} for month in months]
+
+
+USERS_EXPECTED: Mapping[str, Expected] = {
+    **EXPECTED,
+    "best_two": lambda facts: sales.top_customers(facts, days=7, count=2),
+    "month_traffic": month_traffic,
+}
