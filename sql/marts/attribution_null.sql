@@ -18,6 +18,7 @@ previous_channel = { about = "channel of the touch before it in the journey" }
 previous_campaign = { about = "campaign of the touch before it in the journey" }
 last_day = { about = "day of the journey's last touch" }
 last_at = { unit = "UTC", about = "the journey's last touch" }
+path = { about = "the journey's channels in order, by >; on the row of its last touch" }
 
 [[audits]]
 name = "journeys are whole, and stand in no conversion's window"
@@ -32,25 +33,35 @@ with used as (
 ),
 touch as (
     select e.day, e.event_id, e.customer_id, e.occurred_at, e.channel, e.campaign, u.event_id is not null as is_used,
-           row_number() over in_order as number,
-           lag(u.event_id is not null) over in_order as after_used, lag(e.occurred_at) over in_order as previous_at
+           row_number() over in_order as number, lag(u.event_id is not null) over in_order as after_used, lag(e.occurred_at) over in_order as previous_at,
+           lag(e.channel) over in_order as previous_channel, lag(e.campaign) over in_order as previous_campaign
     from attribution_event as e
     left join used as u on u.event_day = e.day and u.event_id = e.event_id
     where e.is_touch
     window in_order as (partition by e.customer_id order by e.occurred_at, e.event_id)
 ),
-begun as (
-    select *, case when previous_at is null or after_used
-                        or date_diff('microsecond', previous_at, occurred_at) > cast($touch_window_hours as bigint) * 3600000000
-                   then number end as begins
+-- A journey's number is that of its first touch.
+free as (
+    select *, max(case when previous_at is null or after_used
+                            or date_diff('microsecond', previous_at, occurred_at) > cast($touch_window_hours as bigint) * 3600000000
+                       then number end) over (partition by customer_id order by number) as journey
     from touch where not is_used
 ),
-journeys as (
-    select *, max(begins) over (partition by customer_id order by number) as journey from begun
+whole as (
+    select customer_id, journey, count(*) as places, max(day) as last_day, max(occurred_at) as last_at
+    from free group by customer_id, journey
+),
+-- Most journeys are of one touch, and sorting within groups is dear.
+paths as (
+    select f.customer_id, f.journey, string_agg(f.channel, ' > ' order by f.number) as path
+    from free as f
+    join whole as w on w.customer_id = f.customer_id and w.journey = f.journey and w.places > 1
+    group by f.customer_id, f.journey
 )
-select day, event_id, customer_id, journey, number - journey + 1 as place, count(*) over (partition by customer_id, journey) as places,
-       channel, campaign,
-       lag(channel) over (partition by customer_id, journey order by number) as previous_channel,
-       lag(campaign) over (partition by customer_id, journey order by number) as previous_campaign,
-       max(day) over (partition by customer_id, journey) as last_day, max(occurred_at) over (partition by customer_id, journey) as last_at
-from journeys
+select f.day, f.event_id, f.customer_id, f.journey, f.number - f.journey + 1 as place, w.places, f.channel, f.campaign,
+       case when f.number > f.journey then f.previous_channel end as previous_channel,
+       case when f.number > f.journey then f.previous_campaign end as previous_campaign,
+       w.last_day, w.last_at, case when f.number - f.journey + 1 = w.places then coalesce(p.path, f.channel) end as path
+from free as f
+join whole as w on w.customer_id = f.customer_id and w.journey = f.journey
+left join paths as p on p.customer_id = f.customer_id and p.journey = f.journey

@@ -35,18 +35,14 @@ ask = "Which ways lead to the most orders?"
 sql = "select month, path, conversions, nulls, mean_hours from attribution_path order by month, conversions desc, path limit 20"
 */
 with journey as (
-    select cast(date_trunc('month', order_day) as date) as month, string_agg(channel, ' > ' order by place) as path, 1 as conversions,
-           max(net_cents) as net_cents, 0 as nulls, max(places) as touches,
-           cast(date_diff('microsecond', max(first_at), max(ordered_at)) as double) / 3600000000 as hours
-    from attribution_credit where event_id is not null
-    group by order_day, order_id
+    select cast(date_trunc('month', order_day) as date) as month, path, 1 as conversions, net_cents, 0 as nulls, places,
+           cast(date_diff('microsecond', first_at, ordered_at) as double) / 3600000000 as hours
+    from attribution_credit where path is not null
     union all
-    select cast(date_trunc('month', max(last_day)) as date) as month, string_agg(channel, ' > ' order by place) as path, 0 as conversions,
-           0 as net_cents, 1 as nulls, max(places) as touches, cast(null as double) as hours
+    select cast(date_trunc('month', last_day) as date) as month, path, 0 as conversions, 0 as net_cents, 1 as nulls, places, cast(null as double) as hours
     from attribution_null
-    where date_diff('microsecond', last_at, cast($as_of_end as timestamp)) >= cast($touch_window_hours as bigint) * 3600000000
-    group by customer_id, journey
+    where path is not null and date_diff('microsecond', last_at, cast($as_of_end as timestamp)) >= cast($touch_window_hours as bigint) * 3600000000
 )
 select month, path, cast(sum(conversions) as bigint) as conversions, cast(sum(net_cents) as decimal(38, 0)) as value_cents, cast(sum(nulls) as bigint) as nulls,
-       cast(sum(touches) as double) / count(*) as mean_touches, sum(hours) / nullif(cast(sum(conversions) as double), 0) as mean_hours
+       cast(sum(places) as double) / count(*) as mean_touches, sum(hours) / nullif(cast(sum(conversions) as double), 0) as mean_hours
 from journey group by month, path
