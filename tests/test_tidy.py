@@ -216,7 +216,7 @@ TEXT = {".py", ".sql", ".avsc", ".toml", ".yml", ".yaml", ".json", ".md", ".xml"
 
 def project_files() -> Iterator[tuple[str, str]]:
     """(path from the root, text) of every text file of the project."""
-    folders = [ROOT / name for name in ("worker", "tests", "sql", "schemas", "deploy", "docs", ".ci")]
+    folders = [ROOT / name for name in ("worker", "tests", "sql", "schemas", "examples", "deploy", "docs", ".ci")]
     for path in chain(ROOT.glob("*"), *(folder.rglob("*") for folder in folders)):
         if path.is_file() and path.suffix in TEXT and "__pycache__" not in path.parts and path.name != "LICENSE":
             yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")

@@ -1,13 +1,20 @@
 """The marts' SQL means the same on DuckDB and on Spark, as far as sqlglot can tell; and what a header says of a SELECT is so."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlglot
 from sqlglot import exp
 
 from worker.config import Marts, Section
-from worker.marts.definition import Mart, built_in, ordered
+from worker.marts.definition import Mart, built_in, load_file, ordered
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "marts"
+MARTS = [
+    *(pytest.param(mart, id=name) for name, mart in built_in().items()),
+    *(pytest.param(load_file(EXAMPLES / f"{name}.sql"), id=f"example {name}") for name in ("sales_pivot", "user_cohort")),
+]
 
 # What differs between the two without an error, or has no counterpart: not to be used in a mart.
 BANNED = (
@@ -71,20 +78,19 @@ def tables(mart: Mart) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", built_in())
-def test_a_mart_means_the_same_on_spark(name: str) -> None:
-    assert [fault for sql in statements(built_in()[name]) for fault in faults(sql)] == []
+@pytest.mark.parametrize("mart", MARTS)
+def test_a_mart_means_the_same_on_spark(mart: Mart) -> None:
+    assert [fault for sql in statements(mart) for fault in faults(sql)] == []
 
 
-@pytest.mark.parametrize("name", built_in())
-def test_a_header_names_what_is_read(name: str) -> None:
-    mart = built_in()[name]
+@pytest.mark.parametrize("mart", MARTS)
+def test_a_header_names_what_is_read(mart: Mart) -> None:
     assert set(mart.reads) == tables(mart)
 
 
-@pytest.mark.parametrize("name", built_in())
-def test_a_header_names_settings_that_there_are(name: str) -> None:
-    assert set(built_in()[name].parameters) <= Marts().parameters().keys()
+@pytest.mark.parametrize("mart", MARTS)
+def test_a_header_names_settings_that_there_are(mart: Mart) -> None:
+    assert set(mart.parameters) <= Marts().parameters().keys()
 
 
 def test_names_of_settings_are_unique_over_the_families() -> None:
