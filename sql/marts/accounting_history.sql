@@ -1,5 +1,5 @@
 -- accounting_history: the books of messages as each day closed; between two of them lies what came meanwhile.
--- grain: (as_of, origin, stream)   reads: accounting, accounting_history
+-- grain: (as_of, origin, stream)   reads: accounting, accounting_history, progress
 -- The books are sums since the file was created: what share of a day's messages was duplicate can be told only from how they stood before.
 /*
 unit = "append"
@@ -48,4 +48,4 @@ sql = "select as_of, stream, cast(duplicate - lag(duplicate, 1, 0) over books as
 */
 select cast($as_of as date) as as_of, origin, stream, read, accepted, duplicate, superseded, rejected, expired
 from accounting
-where not exists (select 1 from accounting_history as h where h.as_of >= $as_of)
+where not exists (select 1 from accounting_history as h where h.as_of >= $as_of) and $as_of < (select closed_before from progress)

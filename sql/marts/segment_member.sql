@@ -1,12 +1,14 @@
 -- segment_member: each customer's segments at the end of a month, with what segment_summary tells of them.
--- grain: (month, customer_id)   reads: customer_segment, customer_facts, customer_value, segment_member   parameters: snapshot_late_days
--- Written once a month: by the first refresh at the end of its last day, or at most snapshot_late_days later.
+-- grain: (month, customer_id)   reads: progress, customer_segment, customer_facts, customer_value, segment_member   parameters: snapshot_late_days
+-- Written once a month, as of its last day, also where that day was passed over; by a first refresh at most snapshot_late_days later. Never by one
+-- that is provisional.
 /*
 unit = "append"
+sees_month_ends = true
 internal = true
 priority = 50
 limits = [
-    "Where no refresh came in time, the month has no snapshot. `tidemark marts refresh segment_summary --as-of` its last day writes one, unless a later month has one already.",
+    "Months that had ended before the first refresh, or whose refresh failed, have no snapshot. `tidemark marts refresh segment_summary --as-of` the last day writes one, unless a later month has one already.",
 ]
 [columns]
 month = { type = "date", about = "its first day" }
@@ -38,7 +40,7 @@ with closed as (
 ),
 due as (
     select last_day, cast(date_trunc('month', last_day) as date) as month from closed
-    where date_diff('day', last_day, $as_of) <= $snapshot_late_days
+    where date_diff('day', last_day, $as_of) <= $snapshot_late_days and $as_of < (select closed_before from progress)
       and cast(date_trunc('month', last_day) as date) > (select coalesce(max(month), cast('0001-01-01' as date)) from segment_member)
 )
 select d.month, s.customer_id, cast($as_of as date) as as_of, s.rfm_segment as rfm, s.recency_segment as recency, s.frequency_segment as frequency,

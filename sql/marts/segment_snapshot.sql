@@ -4,7 +4,7 @@
 /*
 unit = "view"
 priority = 51
-limits = ["segment_member.as_of tells the day that a snapshot shows, where a refresh came a little late."]
+limits = ["segment_member.as_of tells the day that a snapshot shows, where the first refresh came a little late."]
 [columns]
 month = { about = "its first day" }
 customer_id = { about = "the customer" }

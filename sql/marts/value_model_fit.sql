@@ -54,7 +54,7 @@ remedy = "Order values and how often one buys go together, so expected_order_val
 
 [[questions]]
 ask = "How good is the last fit?"
-sql = "select as_of, model, status, value_status, holdout_expected, holdout_actual, holdout_error, frequency_value_correlation from value_model_fit order by fit_id desc limit 1"
+sql = "select as_of, model, status, value_status, holdout_expected, holdout_actual, holdout_error, frequency_value_correlation from value_model_fit order by as_of desc, fit_id desc limit 1"
 */
 with bought as (
     select count(*) as customers, cast(coalesce(sum(order_days), 0) as bigint) as order_days,

@@ -172,7 +172,7 @@ def test_a_snapshot_is_written_when_a_month_has_closed_and_never_again(worker: W
     assert snapshots(marts, "recency") == [("2026-01-01", "c1", "Recent")]
 
 
-def test_a_snapshot_may_be_a_little_late_and_says_so(worker: Worker) -> None:
+def test_a_first_snapshot_may_be_a_little_late_and_says_so(worker: Worker) -> None:
     worker.feed(bought("c1", "2026-01-10"), close="2026-02-07")
     marts = Marts(worker)
     marts.refresh(*ALL)
@@ -180,6 +180,16 @@ def test_a_snapshot_may_be_a_little_late_and_says_so(worker: Worker) -> None:
     worker.close_day("2026-03-08")
     marts.refresh(*ALL)
     assert len(marts.rows("segment_member", "month")) == 1  # 8 days are too late
+
+
+def test_a_provisional_refresh_writes_no_snapshot(worker: Worker) -> None:
+    worker.feed(bought("c1", "2026-01-10"), close="2026-01-30")
+    marts = Marts(worker)
+    assert marts.refresh(*ALL, as_of="2026-01-31")["segment_member"].is_provisional
+    assert marts.rows("segment_member") == []
+    worker.close_day("2026-01-31")
+    marts.refresh(*ALL)
+    assert snapshots(marts, "recency") == [("2026-01-01", "c1", "Recent")]
 
 
 def lived(worker: Worker) -> Marts:

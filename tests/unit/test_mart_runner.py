@@ -12,7 +12,7 @@ from tests.support.marts import mart
 from tests.support.worker import Worker, order, touch
 from worker.config import Marts
 from worker.errors import ConfigError, Unavailable
-from worker.marts.definition import Mart
+from worker.marts.definition import Mart, parse
 from worker.marts.due import Failures, Patience, due
 from worker.marts.functions import FUNCTIONS
 from worker.marts.refresh import MartRun, MartState, Refresher, Request, RunState
@@ -94,6 +94,10 @@ def runner(worker: Worker, *marts: Mart, tables_off: Iterable[str] = (), **setti
     return MartRunner(worker.store.cursor, refresher, Marts(**settings), frozenset(tables_off), lambda: worker.now)
 
 
+def planned(marts: MartRunner, names: list[str], as_of: date | None = None) -> list[str]:
+    return [name for name, _ in marts.plan(names, as_of).steps]
+
+
 def outcomes(runs: list[MartRun]) -> list[tuple[str, str]]:
     return [(run.mart, run.state.value) for run in runs]
 
@@ -103,8 +107,8 @@ def test_what_needs_a_table_that_is_off_is_left_out_unless_it_is_named(worker: W
     above = mart("above", "", "select day from by_day", grain="day", reads="by_day")
     marts = runner(worker, by_day, above, FIRST, tables_off={"daily_sales"})
     assert outcomes(marts.refresh_due()) == [("first", "done")]
-    assert marts.plan([], None).names == ("first",)
-    assert set(marts.plan(["above"], None).names) == {"by_day", "above"}
+    assert planned(marts, []) == ["first"]
+    assert set(planned(marts, ["above"])) == {"by_day", "above"}
 
 
 def test_a_mart_that_fails_stops_nobody_else(worker: Worker) -> None:
@@ -130,11 +134,11 @@ def test_marts_wait_while_the_worker_is_behind(worker: Worker) -> None:
 
 def test_a_plan_takes_in_what_is_not_up_to_date(worker: Worker) -> None:
     marts = runner(worker, FIRST, SECOND, HOURLY)
-    assert marts.plan(["second"], None).names == ("first", "second")
+    assert planned(marts, ["second"]) == ["first", "second"]
     marts.refresh_due()
-    assert marts.plan(["second"], None).names == ("second",)
-    assert marts.plan(["second"], date(2026, 3, 5)).names == ("first", "second")
-    assert marts.plan([], None).names == ("first", "hourly", "second")
+    assert planned(marts, ["second"]) == ["second"]
+    assert planned(marts, ["second"], date(2026, 3, 5)) == ["first", "second"]
+    assert planned(marts, []) == ["first", "hourly", "second"]
     with pytest.raises(ConfigError, match="no mart secnd"):
         marts.plan(["secnd"], None)
 
@@ -248,6 +252,54 @@ def test_a_mart_that_comes_back_has_missed_nothing(worker: Worker) -> None:
     assert worker.query("select count(*) from mart_dirty") == [(0,)]
     runner(worker, by_customer, FIRST).refresh_due()
     assert worker.rows("by_customer") == [("c2",)]
+
+
+# The ends of months
+
+
+MEMBER = parse(
+    "member",
+    """-- member: the days as of which it was refreshed.
+-- grain: (shows)   reads: first
+/*
+unit = "append"
+sees_month_ends = true
+[columns]
+shows = { type = "date", about = "the day" }
+*/
+select cast($as_of as date) as shows""",
+)
+
+
+def test_no_end_of_a_month_is_passed_over(worker: Worker) -> None:
+    marts = runner(worker, FIRST, MEMBER)
+    marts.refresh_due()
+    worker.close_day("2026-05-02")
+    runs = [(run.mart, str(run.as_of)) for run in marts.refresh_due()]
+    assert runs == [(name, day) for day in ("2026-03-31", "2026-04-30", "2026-05-02") for name in ("first", "member")]
+    assert worker.rows("member") == [("2026-03-06",), ("2026-03-31",), ("2026-04-30",), ("2026-05-02",)]
+    assert marts.refresh_due() == []
+
+
+def test_what_stopped_amid_an_end_of_a_month_goes_on(worker: Worker) -> None:
+    marts = runner(worker, FIRST, MEMBER)
+    marts.refresh_due()
+    worker.close_day("2026-04-01")
+    looks = iter([False, True, True, True])
+    assert [(run.mart, str(run.as_of)) for run in marts.refresh_due(lambda: next(looks))] == [("first", "2026-03-31")]
+    marts.refresh_due()
+    assert worker.rows("member") == [("2026-03-06",), ("2026-03-31",), ("2026-04-01",)]
+    assert worker.query("select distinct as_of from mart_state") == [("2026-04-01",)]
+
+
+def test_what_is_asked_for_sees_the_ends_of_months_too(worker: Worker) -> None:
+    marts = runner(worker, FIRST, MEMBER)
+    marts.refresh_due()
+    worker.close_day("2026-04-01")
+    marts.refresh("first", Request())
+    steps = [("first", date(2026, 3, 31)), ("member", date(2026, 3, 31)), ("first", date(2026, 4, 1)), ("member", date(2026, 4, 1))]
+    assert marts.plan(["member"], None).steps == tuple(steps)
+    assert marts.plan(["member"], date(2026, 4, 1)).steps == (("member", date(2026, 4, 1)),)
 
 
 # What a refresh is made of

@@ -126,8 +126,8 @@ def refresh_marts(
     with _asking(settings) as asked:
         plan = asked("marts_plan", {"names": names or [], "as_of": as_of})
         failed = []
-        for name in plan["names"]:
-            outcome = asked("mart_refresh", {"name": name, "as_of": plan["as_of"], "is_full": full, "is_refit": refit})
+        for name, day in plan:
+            outcome = asked("mart_refresh", {"name": name, "as_of": day, "is_full": full, "is_refit": refit})
             failed += [name] if outcome["state"] != RunState.DONE else []
             if as_json:
                 print_json_lines([outcome])
@@ -135,7 +135,7 @@ def refresh_marts(
                 typer.echo(_told(outcome))
             sys.stdout.flush()
     if failed:
-        raise MartFailed(f"{len(failed)} of {len(plan['names'])} marts were not refreshed: {', '.join(failed)}", "They keep their rows.")
+        raise MartFailed(f"{len(failed)} of {len(plan)} marts were not refreshed: {', '.join(failed)}", "They keep their rows.")
 
 
 def _told(outcome: Mapping[str, Any]) -> str:

@@ -105,9 +105,8 @@ def refresh(settings: Settings, now: datetime, *names: str, as_of: date | None =
     runs: list[MartRun] = []
     with closing(store.Store(settings, now)) as file:
         runner = runner_of(settings, file.cursor, lambda: now)
-        plan = runner.plan(names, as_of)
-        for name in plan.names:
-            runs.append(runner.refresh(name, Request(as_of=plan.as_of)))
+        for name, day in runner.plan(names, as_of).steps:
+            runs.append(runner.refresh(name, Request(as_of=day)))
             if runs[-1].state is not RunState.DONE:
                 raise NotRefreshed(f"mart {name} was not refreshed: {runs[-1].message}", "This is a bug: please report it.")
     return runs

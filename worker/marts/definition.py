@@ -105,6 +105,7 @@ class FrontMatter(_Declared):
     priority: int = 20
     function: str | None = None
     internal: bool = False
+    sees_month_ends: bool = False
     kept_by: str | None = None
     version: str | None = None
     on_schema_change: OnSchemaChange | None = None

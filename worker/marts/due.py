@@ -55,6 +55,14 @@ def due(
     return list(chosen.values())
 
 
+def month_ends(marts: Sequence[Mart], states: Mapping[str, MartState], as_of: date) -> list[date]:
+    """The last days of months before as_of that have passed since one of the marts that see them was refreshed, in order."""
+    shown = [states[mart.name].as_of for mart in marts if mart.front.sees_month_ends and mart.name in states]
+    day = min(shown, default=as_of) + timedelta(days=1)
+    days = [day + timedelta(days=later) for later in range((as_of - day).days)]
+    return [day for day in days if (day + timedelta(days=1)).day == 1]
+
+
 def _is_at(state: MartState | None, version: str, as_of: date) -> bool:
     return state is not None and state.version == version and state.as_of == as_of
 

@@ -238,7 +238,9 @@ class _Refresh:
         return self.as_of >= self._progress.closed_before
 
     def _check_inputs(self) -> None:
-        """All marts that it reads must show the same day, and tables be on."""
+        """All marts that it reads must be there and show the same day, and tables be on."""
+        if gone := sorted((self._states.keys() & set(self._mart.reads)) - self._refresher.marts.keys()):
+            raise ConfigError(f"mart {self._mart.name} reads {gone[0]}, which nothing defines any more", "Put the file of that mart back.")
         off = {name for (name,) in self._connection.execute("select name from table_switch where not is_on").fetchall()}
         if missing := sorted(off.intersection(self._mart.reads)):
             raise ConfigError(f"mart {self._mart.name} reads {missing[0]}, which is switched off", f"Switch it on: tables.{missing[0]}")
@@ -311,9 +313,9 @@ class _Refresh:
         return self._connection.sql(select, params=_bound(select, parameters) or None).to_arrow_table()
 
     def _set_state(self, rows: int | None) -> None:
-        """What its inputs have not seen yet, it has not seen either."""
+        """What its inputs have not seen yet, it has not seen either. Who asks for another day sees that one until the next day closes."""
         seen = [self._states[other.name] for other in self._refresher.inputs(self._mart)]
-        progress = self._progress
+        progress, is_scheduled = self._progress, self._request.trigger is Trigger.SCHEDULE
         run(
             self._connection,
             "refresh/set_state",
@@ -324,7 +326,7 @@ class _Refresh:
                 "is_provisional": self._is_provisional or any(state.is_provisional for state in seen),
                 "read_at": min([progress.read_at, *(state.read_at for state in seen)]),
                 "dirty_id": min([progress.dirty_id, *(state.dirty_id for state in seen)]),
-                "closed_before": progress.closed_before,
+                "closed_before": self.as_of + timedelta(days=1) if is_scheduled else progress.closed_before,
                 "sealed_before": progress.sealed_before,
                 "refreshed_at": self._now.replace(tzinfo=None),
                 "rows": rows,

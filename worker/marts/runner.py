@@ -19,8 +19,8 @@ from worker.marts.advice import DAYS
 from worker.marts.audits import Auditor, AuditResult, keep
 from worker.marts.collection import all_marts, mart_named
 from worker.marts.definition import Mart, Unit, ordered, switched_off, with_inputs
-from worker.marts.due import Failures, Patience, due
-from worker.marts.refresh import MartRun, NotReady, Refresher, Request, RunState, Trigger, add_run, progress_of, states
+from worker.marts.due import Failures, Patience, due, month_ends
+from worker.marts.refresh import MartRun, MartState, NotReady, Refresher, Request, RunState, Trigger, add_run, progress_of, states
 from worker.store.database import transaction
 from worker.store.sql import run
 from worker.tables import TABLES
@@ -33,10 +33,9 @@ _INTERRUPT_SECONDS = 0.2  # a query that begins after an interrupt does not feel
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Marts to be refreshed, in order, as of one day."""
+    """Marts to be refreshed, in order, each as of a day."""
 
-    names: tuple[str, ...]
-    as_of: date
+    steps: tuple[tuple[str, date], ...]
 
 
 class MartRunner:
@@ -73,7 +72,9 @@ class MartRunner:
         day = as_of or progress.closed_before - timedelta(days=1)
         wanted = with_inputs(names or [mart.name for mart in self._possible()], self._refresher.marts)
         stale = {name for name in wanted if name not in known or (known[name].as_of, known[name].version) != (day, self._versions[name])}
-        return Plan(tuple(mart.name for mart in self._order if mart.name in stale | set(names or wanted)), day)
+        marts = [mart for mart in self._order if mart.name in stale | set(names or wanted)]
+        steps = self._steps(marts, known, day) if as_of is None else [(mart, day) for mart in marts]
+        return Plan(tuple((mart.name, day) for mart, day in steps))
 
     def refresh(self, name: str, request: Request) -> MartRun:
         """Refresh one mart. What goes wrong is in the run's message, and the mart's rows are as they were.
@@ -84,7 +85,7 @@ class MartRunner:
 
     def refresh_due(self, is_behind: Callable[[], bool] = lambda: False) -> list[MartRun]:
         """Refresh what is due, in order; what is left when the worker falls behind stays due."""
-        runs = [self._refreshed(mart, Request(Trigger.SCHEDULE)) for mart in self._due() if not is_behind()]
+        runs = [self._refreshed(mart, Request(Trigger.SCHEDULE, as_of)) for mart, as_of in self._due() if not is_behind()]
         if runs:
             self._forget()
         return runs
@@ -106,7 +107,7 @@ class MartRunner:
         with self._turn:
             pass
 
-    def _due(self) -> list[Mart]:
+    def _due(self) -> list[tuple[Mart, date]]:
         with closing(self._cursor()) as connection:
             try:
                 progress = progress_of(connection)
@@ -115,7 +116,16 @@ class MartRunner:
             known = states(connection)
             failures = {name: Failures(*rest) for name, *rest in run(connection, "refresh/failures", {}).fetchall()}
         patience = Patience(self._settings.retries, self._settings.retry_pause)
-        return due(self._possible(), self._versions, known, failures, progress.closed_before, self._utc_now(), patience)
+        marts = due(self._possible(), self._versions, known, failures, progress.closed_before, self._utc_now(), patience)
+        return self._steps(marts, known, progress.closed_before - timedelta(days=1))
+
+    def _steps(self, marts: Sequence[Mart], known: Mapping[str, MartState], as_of: date) -> list[tuple[Mart, date]]:
+        """What to refresh, as of which day: before all, the marts that see the ends of months that have passed, with what they read."""
+        days = month_ends(marts, known, as_of)
+        beneath = with_inputs([mart.name for mart in marts if mart.front.sees_month_ends], self._refresher.marts) if days else set()
+        seen = [mart for mart in self._order if mart.name in beneath]
+        last = [mart for mart in self._order if mart in marts or mart in seen]
+        return [*((mart, day) for day in days for mart in seen), *((mart, as_of) for mart in last)]
 
     def _possible(self) -> list[Mart]:
         return [mart for mart in self._order if mart.name not in self._off]
@@ -243,13 +253,13 @@ class MartThread(threading.Thread):
 
 
 def mart_operations(runner: MartRunner) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
-    """For the admin socket. `marts_plan` (names, as_of): the marts to refresh in order, and their as_of; `mart_refresh` (name, as_of,
+    """For the admin socket. `marts_plan` (names, as_of): the marts to refresh in order, each with its as_of; `mart_refresh` (name, as_of,
     is_full, is_refit): its run; `mart_drop` (name), of one whose definition is gone; `audit` (table): the results of its audits.
     """
 
-    def plan(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def plan(arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
         planned = runner.plan(arguments["names"], _day(arguments["as_of"]))
-        return {"names": list(planned.names), "as_of": planned.as_of.isoformat()}
+        return [(name, as_of.isoformat()) for name, as_of in planned.steps]
 
     def refresh(arguments: Mapping[str, Any]) -> dict[str, Any]:
         request = Request(as_of=_day(arguments["as_of"]), is_full=bool(arguments["is_full"]), is_refit=bool(arguments["is_refit"]))
