@@ -26,7 +26,6 @@ _STAGE_OF = {
     "daily/day_": "days and ledger",
     "daily/ledger": "days and ledger",
     "daily/": "merge",
-    "refill": "fill days anew",
     "batch/": "days and ledger",
     "state/": "save position and books",
 }

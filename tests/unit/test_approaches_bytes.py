@@ -11,12 +11,11 @@ import pyarrow as pa
 import pytest
 
 from tests.support.arrivals import ArrivalLog, ordered, touched
-from worker.aggregate import refill
 from worker.approaches.arrow_engine import ArrowEngine
 from worker.approaches.batch import Engine, FullBatch, Raw, Staging
 from worker.approaches.counting import READINGS
 from worker.approaches.nights import Night
-from worker.approaches.ours import KEPT, Tidemark, shop_decoder
+from worker.approaches.ours import Tidemark, shop_decoder
 from worker.approaches.sql_engine import SqlEngine
 from worker.approaches.tables import Partitioned, Reads, logical_bytes
 from worker.events import Stream
@@ -182,34 +181,20 @@ def test_a_tombstone_is_looked_for_among_all_orders(tidemark: Tidemark) -> None:
     assert tidemark.table("daily_sales")["day"].to_pylist() == [date(2026, 3, day) for day in (2, 4, 5)]
 
 
-def test_a_day_that_is_filled_anew_is_read_for_each_of_its_tables(
-    tidemark: Tidemark, two_nights: list[Night], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(refill, "LEAST_ROWS", 3)
-    tidemark.run(two_nights[0])
-    reached = (8 + 7 + 4) + (8 + 7 + 4) + (8 + 5 + 8)  # day, channel, customer, cost
-    for reads in (tidemark.found, tidemark.scanned):
-        assert (reads.rows["touchpoint"], reads.bytes["touchpoint"]) == (3 + 2 * 3, 3 * 8 + 2 * reached)  # is it much? two tables
-    assert tidemark.table("daily_reach").equals(tidemark.truth("daily_reach"))
-
-
 def test_every_statement_that_reads_the_compared_tables_is_counted() -> None:
     """Each mention of a stored table in the statements of a commit is one of READINGS; a new one would be read for nothing."""
     tables = {reading.table for reading in READINGS}
     mention = re.compile(rf"\b(?:from|join|merge into|update)\s+({'|'.join(tables)})\b")
     found = Counter(
         (f"{folder}/{path.stem}", table)
-        for folder in ("batch", "daily", "refill", "definitions")
+        for folder in ("batch", "daily")
         for path in (sql_dir() / folder).glob("*.sql")
         for table in mention.findall(re.sub("--.*", "", path.read_text()))
     )
     for statement, table in list(found):
         is_of_dimensions = re.match(r"batch/(customer|product)_(clear|version)$", statement)  # streams that are not compared
-        is_switched_off = statement.startswith("definitions/") and statement.removeprefix("definitions/") not in KEPT
         is_by_row_number = statement == "daily/order_current"  # of rows that stored_order has read
         is_counted_elsewhere = statement == "batch/touchpoint_ids"  # CountingStore.load_touchpoint_ids
-        if is_of_dimensions or is_switched_off or is_by_row_number or is_counted_elsewhere:
+        if is_of_dimensions or is_by_row_number or is_counted_elsewhere:
             del found[statement, table]
-        elif statement.startswith("definitions/"):
-            found["refill/set_aside", table] += found.pop((statement, table))
     assert found == Counter((reading.statement, reading.table) for reading in READINGS)

@@ -245,9 +245,15 @@ def test_a_commit_that_fails_says_why() -> None:
     """Its transaction is over then, so that nothing is left to roll back."""
     connection = duckdb.connect()
     connection.execute("create table once (number integer primary key)")
-    with pytest.raises(duckdb.TransactionException, match="duplicate key"), transaction(connection):
-        connection.execute("insert into once values (1)")
-        connection.cursor().execute("insert into once values (1)")
+    insert = "insert into once values (1)"
+
+    def commit_what_another_did() -> None:
+        with transaction(connection):
+            connection.execute(insert)
+            connection.cursor().execute(insert)
+
+    with pytest.raises(duckdb.TransactionException, match="duplicate key"):
+        commit_what_another_did()
 
 
 def test_a_rejected_message_is_kept_once_however_often_it_is_read(worker: Worker) -> None:

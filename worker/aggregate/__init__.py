@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 from worker.aggregate.accounting import Accounting, Counts
 from worker.aggregate.membership import Days, Hashes, Membership, mixed, repeated
 from worker.aggregate.orders import by_day, merge_orders
-from worker.aggregate.refill import Refill
 from worker.events import EVENT_SCHEMAS, TOMBSTONES, EventBatch, Outcome, Stream, no_rows
 from worker.tables import TABLES
 
@@ -31,7 +30,6 @@ class Transaction(Protocol):
     def stage(self, name: str, rows: pa.RecordBatch) -> None: ...
     def stage_days(self, name: str, days: Sequence[date]) -> None: ...
     def run(self, name: str, **parameters: Any) -> None: ...
-    def refill(self, table: str, first: date, last: date) -> None: ...
     def rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]: ...
     def days_of(self, table: str, before: date) -> list[date]:
         """The distinct days before `before` in a staged or temporary table."""
@@ -82,22 +80,17 @@ def merge(
     _merge_stock(tx, batch)
     tombstones = _merge_tombstones(tx, batch, Stream.ORDERS, accounting)
     merge_orders(tx, live[Stream.ORDERS], tombstones, accounting)
-    touchpoints, days, ids = _merge_touchpoints(tx, live[Stream.TOUCHPOINTS], membership, accounting)
+    days, ids = _merge_touchpoints(tx, live[Stream.TOUCHPOINTS], membership, accounting)
     for name in ("batch/batch_day", "batch/batch_offset", "daily/day_offset"):
         tx.run(name)
 
     present = {stream for stream in Stream if accounting.read(stream)}
     merged = [name for name, table in TABLES.items() if name in tables_on and table.streams & present]
-    refill = Refill.of(tx, [touchpoints["day"], live[Stream.ORDERS]["day"]])
-    refill.set_aside(tx, touchpoints)
     if "daily_category" in merged or "daily_product_sales" in merged:
         tx.run("batch/order_item_change")
     for name in merged:
         tx.run(f"daily/{name}")
-        refill.fill(tx, name)
-    refill.put_back(tx, touchpoints)
-    deltas = [name for name in merged if TABLES[name].is_daily] + (["refill"] if refill.days else [])
-    changed = _changed_days(tx, deltas, closed_before, sealed_before)
+    changed = _changed_days(tx, [name for name in merged if TABLES[name].is_daily], closed_before, sealed_before)
     tx.stage_days("changed_day", changed)
     return Merged(
         accounting,
@@ -128,8 +121,8 @@ def _without_expired(
 
 def _merge_touchpoints(
     tx: Transaction, rows: pa.RecordBatch, membership: Membership, accounting: Accounting
-) -> tuple[pa.RecordBatch, Days, Hashes]:
-    """Store the touchpoints that are new, as batch_touchpoint too; returns them, with their days and ids for Membership."""
+) -> tuple[Days, Hashes]:
+    """Store the touchpoints that are new, as batch_touchpoint too; returns their days and ids for Membership."""
     ids = touchpoint_hashes(rows["event_uuid"])
     days = _epoch_days(rows)
     is_new = np.ones(len(ids), np.bool_)
@@ -145,7 +138,7 @@ def _merge_touchpoints(
     accounting.add(Outcome.ACCEPTED, {Stream.TOUCHPOINTS: rows.num_rows})
     tx.stage("batch_touchpoint", rows)
     tx.run("daily/touchpoint")
-    return rows, days, ids
+    return days, ids
 
 
 def _merge_dimension(tx: Transaction, batch: EventBatch, stream: Stream, accounting: Accounting) -> None:

@@ -22,10 +22,6 @@ from worker.store import Store, Transaction
 from worker.store.sql import arrow
 
 _BYTES_OF_AN_ID = 8 + 2 + 16  # its day, and 16 bytes with their length
-_REACHED = "day, channel, customer_id, cost_cents"
-_SOLD = "day, currency, customer_segment, region, country, customer_id, units, net_cents, counted"
-_SUMS = "gross_cents, discount_total_cents, tax_cents, shipping_cents, refunded_cents, cost_cents, units_without_cost"
-_REFILLED = "where day in (select day from refill_day)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +77,6 @@ READINGS = (
     Reading("daily/customer_sales_day", "customer_sales_day", where=_days_of("delta_customer_sales_day")),
     Reading("daily/daily_sales", "daily_sales", where=_days_of("delta_daily_sales")),
     Reading("daily/daily_reach", "daily_reach", where=_days_of("delta_daily_reach")),
-    # A day of which a batch brings much is filled anew by the definitions of its tables (aggregate/refill.py).
-    Reading("refill/stored_rows", "touchpoint", "day", _days_of("batch_day"), finds="all"),
-    Reading("refill/stored_rows", "order_current", "day", _days_of("batch_day"), finds="all"),
-    Reading("refill/set_aside", "touchpoint", _REACHED, _REFILLED, finds="all"),  # customer_channel_day
-    Reading("refill/set_aside", "touchpoint", _REACHED, _REFILLED, finds="all"),  # daily_reach
-    Reading("refill/set_aside", "order_current", _SOLD, _REFILLED, finds="all"),  # customer_sales_day
-    Reading("refill/set_aside", "order_current", f"{_SOLD}, {_SUMS}", _REFILLED, finds="all"),  # daily_sales
 )
 
 

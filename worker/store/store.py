@@ -63,15 +63,6 @@ class Transaction:
         """Run the statements of sql/<name>.sql; the rows of the last one."""
         return self._timed(name, parameters).fetchall()
 
-    def refill(self, table: str, first: date, last: date) -> None:
-        """Fill the table's rows of the days in refill_day, which lie between `first` and `last`, by its definition."""
-        which = "where day between $first and $last and day in (select day from refill_day)"  # the limits reach into the definition
-        days = {"first": first, "last": last}
-        wall, cpu = time.perf_counter(), time.thread_time()
-        self._connection.execute(f"delete from {table} {which}", days)
-        self._connection.execute(f"insert into {table} by name select * from definition.{table} {which}", days)
-        self._spent(f"daily/{table}", wall, cpu)
-
     def days_of(self, table: str, before: date) -> list[date]:
         """The distinct days before `before` in a temporary table of this transaction."""
         return [
@@ -181,13 +172,9 @@ class Transaction:
     def _timed(self, name: str, parameters: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
         wall, cpu = time.perf_counter(), time.thread_time()
         result = run(self._connection, name, {**self._parameters, **parameters})
-        self._spent(name, wall, cpu)
-        return result
-
-    def _spent(self, name: str, wall: float, cpu: float) -> None:
-        """Since these two moments."""
         spent_wall, spent_cpu = self.seconds[name]
         self.seconds[name] = (spent_wall + time.perf_counter() - wall, spent_cpu + time.thread_time() - cpu)
+        return result
 
     def _unstage(self) -> None:
         for name in set(self._staged):
