@@ -18,7 +18,7 @@ from worker.errors import ConfigError, Unavailable
 from worker.marts.definition import BOUND_ALWAYS, Mart, Unit, inputs
 from worker.marts.functions import FUNCTIONS
 from worker.marts.scope import Since, dirty_rows, narrow
-from worker.marts.target import Source, Target
+from worker.marts.target import Source, Target, tables_of
 from worker.store.database import transaction
 from worker.store.sql import run
 
@@ -188,7 +188,8 @@ class _Refresh:
         self._now = now
         self._progress = progress_of(connection)
         self._states = states(connection)
-        self._target = Target(connection, mart)
+        self._tables = tables_of(connection)
+        self._target = Target(connection, mart, self._tables)
         self.as_of = request.as_of or self._progress.closed_before - timedelta(days=1)
         self.refit = request.is_refit
         self.parameters: Mapping[str, Any] = refresher.parameters(mart, self.as_of, self._progress)
@@ -199,20 +200,23 @@ class _Refresh:
     def run(self, began: float) -> MartRun:
         mart, connection = self._mart, self._connection
         self._check_inputs()
-        if mart.name not in self._states and self._target.columns():
+        state = self._states.get(mart.name)
+        if state is None and self._target.columns:
             raise ConfigError(f"mart {mart.name}: there is a table of that name, which no mart has made", "Give the mart another name.")
-        self._target.make_way(is_view=mart.unit is Unit.VIEW)
+        if state is not None and state.version != self._refresher.version(mart):
+            self._target.make_way(is_view=mart.unit is Unit.VIEW)
         reason = self._reason_for_all()
         if mart.unit is Unit.VIEW:
             self._target.define_view(mart.view_select)
             self._target.check(Source(f"select * from {self._target.name}", {}))
             read = removed = written = rows = None
         else:
-            if mart.unit is Unit.APPEND:
+            if mart.unit is Unit.APPEND and not self._target.columns:
                 self._target.create_declared()
+                self._tables = tables_of(connection)  # it may read itself
             since = None if reason or mart.unit.key is None else self._since()
             variables = {"as_of": self.as_of, "reporting_currency": self.parameters["reporting_currency"]}
-            narrow(connection, mart, self._refresher.marts, variables, since)
+            narrow(connection, mart, self._tables, self._refresher.marts, variables, since)
             read = self._count_read()
             removed, written = self._write(since, is_full=bool(reason))
             rows = self._target.count()
@@ -255,7 +259,7 @@ class _Refresh:
         state, mart = self._states.get(self._mart.name), self._mart
         if mart.unit in {Unit.WHOLE, Unit.APPEND, Unit.VIEW}:
             return ""
-        if state is None or not self._target.columns():
+        if state is None or not self._target.columns:
             return "first"
         if self._request.is_full:
             return "asked"
@@ -293,11 +297,11 @@ class _Refresh:
         sealed_before = self._progress.sealed_before if mart.front.kept_by else None
         if sealed_before is not None:
             limits.append(f"{mart.front.kept_by} >= $sealed_before")
-            if not target.columns():
+            if not target.columns:
                 target.replace(Source(f"select * from ({source.select}) limit 0", source.parameters))
         if limits:
             return target.replace_some(source, limits, {} if sealed_before is None else {"sealed_before": sealed_before})
-        removed = target.count() if target.columns() else 0
+        removed = target.count() if target.columns else 0
         return removed, target.replace(source)
 
     def _source(self) -> Source:

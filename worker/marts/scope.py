@@ -13,6 +13,7 @@ import duckdb
 
 from worker.errors import ConfigError
 from worker.marts.definition import Mart, Unit
+from worker.marts.target import Columns, Tables
 from worker.store.sql import run
 
 _COUNTED = "select * from order_current where counted and currency = getvariable('reporting_currency')"
@@ -43,23 +44,26 @@ class Since:
 
 
 def narrow(
-    connection: duckdb.DuckDBPyConnection, mart: Mart, marts: Mapping[str, Mart], variables: Mapping[str, Any], since: Since | None
+    connection: duckdb.DuckDBPyConnection,
+    mart: Mart,
+    tables: Tables,
+    marts: Mapping[str, Mart],
+    variables: Mapping[str, Any],
+    since: Since | None,
 ) -> None:
-    """Make the mart's inputs on this connection, as of `variables["as_of"]`; since None: all of them, else what is dirty.
+    """Make the mart's inputs of the file's tables, as of `variables["as_of"]`; since None: all of them, else what is dirty.
 
     Raises ConfigError where it reads what is not there, or what can't be narrowed to its unit.
     """
     for name, value in variables.items():
         connection.execute(f"set variable {name} = $value", {"value": value})
-    tables = _tables(connection)
     if since is not None:
         _find_dirty(connection, mart, since, variables["as_of"])
-    (catalog,) = connection.execute("select current_database()").fetchall()[0]
     made: set[str] = set()
     for name in mart.reads:
         for table in (_MADE_OF[name][0], name) if name in _MADE_OF else (name,):
             if table not in made:
-                body = _MADE_OF[table][1] if table in _MADE_OF else _body(mart, table, tables, f'"{catalog}".main."{table}"', marts, since)
+                body = _MADE_OF[table][1] if table in _MADE_OF else _body(mart, table, tables, marts, since)
                 connection.execute(f'create or replace temp view "{mart.aliases.get(table, table)}" as {body}')
                 made.add(table)
 
@@ -67,17 +71,6 @@ def narrow(
 def dirty_rows(unit: Unit) -> str:
     """The condition on a mart's rows that an incremental refresh replaces."""
     return _DIRTY[unit]
-
-
-def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
-    """The columns of each table and view of the file."""
-    found: dict[str, set[str]] = {}
-    for table, column in connection.execute(
-        "select table_name, column_name from duckdb_columns() "
-        "where database_name = current_database() and schema_name = 'main' and not internal"
-    ).fetchall():
-        found.setdefault(table, set()).add(column)
-    return found
 
 
 def _find_dirty(connection: duckdb.DuckDBPyConnection, mart: Mart, since: Since, as_of: date) -> None:
@@ -89,13 +82,13 @@ def _find_dirty(connection: duckdb.DuckDBPyConnection, mart: Mart, since: Since,
         run(connection, f"refresh/{step}", parameters)
 
 
-def _body(mart: Mart, table: str, tables: Mapping[str, set[str]], source: str, marts: Mapping[str, Mart], since: Since | None) -> str:
+def _body(mart: Mart, table: str, tables: Tables, marts: Mapping[str, Mart], since: Since | None) -> str:
     """The SELECT of the view that stands for a table."""
-    if table not in tables:
+    if table not in tables.columns:
         raise ConfigError(
             f"mart {mart.name} reads {table}, which is not there", "Is it the name of a table, or of a mart that comes first?"
         )
-    columns = tables[table]
+    columns, source = tables.columns[table], tables.place(table)
     limits = [_CLOSED] if "day" in columns and table not in marts else []
     if since is not None:
         if mart.unit is Unit.CUSTOMER and table == "touchpoint":
@@ -107,7 +100,7 @@ def _body(mart: Mart, table: str, tables: Mapping[str, set[str]], source: str, m
     return f"select * from {source}" + (f" where {' and '.join(limits)}" if limits else "")
 
 
-def _dirty_of(mart: Mart, table: str, columns: set[str]) -> str:
+def _dirty_of(mart: Mart, table: str, columns: Columns) -> str:
     unit = Unit.DAY if mart.unit is Unit.MONTH and "month" not in columns else mart.unit
     if unit.key not in columns:
         raise ConfigError(f"mart {mart.name}, refreshed by {mart.unit}, reads {table}, which has no {unit.key}", "Make its unit whole.")

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.cluster import KMeans
 
 from worker.marts.models.likelihood import Array
 
@@ -26,6 +25,8 @@ class Clusters:
 
 def fit_clusters(features: Array, count: int, starts: int, seed: int) -> Clusters | None:
     """Clusters of customers (n, f), with FEATURES for columns; None where fewer than `count` customers differ."""
+    from sklearn.cluster import KMeans  # a second to import, and most refreshes fit nothing
+
     if len(np.unique(features, axis=0)) < count:
         return None
     mean, deviation = features.mean(axis=0), features.std(axis=0)
