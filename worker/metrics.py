@@ -91,6 +91,7 @@ class Metrics:
         self.mart_rows_written = counter("mart_rows_written_total", "Rows that refreshes of the mart wrote", "mart")
         self.mart_dirty_share = gauge("mart_dirty_ratio", "Which share of the mart's rows its last refresh wrote", "mart")
         self.mart_as_of = gauge("mart_as_of_timestamp_seconds", "The end of the last day that the mart shows, as if in UTC", "mart")
+        self.audits_failing = gauge("audits_failing", "Audits that failed when they last ran, by severity: error, warning", "severity")
 
     def count_outcomes(self, stream: Stream, origin: Origin, counts: Mapping[Outcome, int]) -> None:
         """Add one batch's messages of one stream and origin; `counts` says what became of each message read."""

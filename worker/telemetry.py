@@ -189,6 +189,8 @@ class Telemetry(Observer):
                 metrics.set_offsets(partition, stored.next_offset, self._log_ends.get(partition))
         for topic in self._source.topics().values():
             metrics.partitions.labels(topic).set(sum(p.topic == topic for p in read))
+        for severity in ("error", "warning"):
+            metrics.audits_failing.labels(severity).set(sum(audit.severity == severity for audit in status.audits))
         metrics.outbox_depth.set(sum(rejected.pending for rejected in status.rejected))
         if status.file is not None:
             metrics.file_bytes.set(status.file.file_bytes)

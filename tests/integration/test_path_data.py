@@ -9,7 +9,7 @@ import pytest
 from tests.support.commands import ROOT, tidemark
 from tests.support.path_data import path_data_file
 
-MAPPINGS = ROOT / "deploy" / "examples" / "channel_attribution"
+MAPPINGS = ROOT / "examples" / "channel_attribution"
 CONVERSIONS = 19_785
 
 

@@ -24,6 +24,7 @@ def metrics() -> Metrics:
     metrics.partitions.labels("orders").set(6)
     metrics.day_states.labels("open").set(2)
     metrics.mart_refreshes.labels("customer_overview", "done").inc()
+    metrics.audits_failing.labels("error").set(1)
     metrics.mart_rows_read.labels("customer_overview").inc(9)
     metrics.mart_rows_written.labels("customer_overview").inc(3)
     for gauge in (metrics.mart_seconds, metrics.mart_dirty_share, metrics.mart_as_of):

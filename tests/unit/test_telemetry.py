@@ -1,18 +1,22 @@
 """What is said of the worker, and what saying it may cost."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import duckdb
 import pytest
 
-from tests.support.worker import Worker, touch
+from tests.support.marts import mart
+from tests.support.worker import Worker, order, touch
+from worker.config import Marts
 from worker.decode import Decoder
+from worker.marts.refresh import MartRun, Refresher, RunState
+from worker.marts.runner import MartRunner
 from worker.metrics import Metrics
 from worker.run import Clock
-from worker.serve.status import StatusBoard
+from worker.serve.status import StatusBoard, status_of_file
 from worker.store import Store
 from worker.telemetry import Telemetry
 
@@ -65,3 +69,40 @@ def test_offsets_are_told_of_the_partitions_that_are_read(worker: Worker) -> Non
     told = {sample.labels["topic"]: sample.value for metric in metrics.next_offset.collect() for sample in metric.samples}
     assert told["touchpoints"] == 2
     assert "an earlier topic" not in told
+
+
+def test_what_becomes_of_a_mart_is_told(worker: Worker) -> None:
+    metrics = Metrics()
+    telemetry = watched(worker, SlowStore(worker.store, 0.0), metrics)
+    day = date(2026, 3, 5)
+    telemetry.mart_refreshed(MartRun("value", RunState.DONE, day, seconds=2.0, rows_read=9, rows_written=3, dirty_share=0.5))
+    telemetry.mart_refreshed(MartRun("value", RunState.FAILED, date(2026, 3, 6), seconds=1.0))
+    refreshes = {s.labels["state"]: s.value for s in metrics.mart_refreshes.collect()[0].samples if s.name.endswith("_total")}
+    assert refreshes == {"done": 1, "failed": 1}
+    found = [only(gauge) for gauge in (metrics.mart_rows_read, metrics.mart_rows_written, metrics.mart_dirty_share, metrics.mart_seconds)]
+    assert found == [9, 3, 0.5, 1.0]
+    assert only(metrics.mart_as_of) == datetime(2026, 3, 5, 23, 59, 59, 999_999, tzinfo=UTC).timestamp()  # what it shows still
+
+
+def test_failing_marts_and_audits_are_in_the_status(worker: Worker) -> None:
+    worker.feed(order("o1", "2026-03-05"), close="2026-03-06")
+    broken = mart("broken", "", "select cast('x' as integer) as day from daily_sales", grain="day", reads="daily_sales")
+    front = "[[audits]]\nname = 'is there'\nquery = 'select 1'\nseverity = 'warning'\n"
+    judged = mart("judged", front, "select day from daily_sales", grain="day", reads="daily_sales")
+    refresher = Refresher({each.name: each for each in (broken, judged)}, {}, "USD")
+    MartRunner(worker.store.cursor, refresher, Marts(), frozenset(), lambda: worker.now).refresh_due()
+    metrics, store = Metrics(), SlowStore(worker.store, 0.0)
+    telemetry = watched(worker, store, metrics)
+    telemetry.ticked()
+    with worker.store.cursor() as connection:
+        status = status_of_file(connection, worker.store.path)
+    assert [(each.mart, each.state, each.as_of is None) for each in status.marts] == [("broken", "failed", True), ("judged", "done", False)]
+    assert [(each.table_name, each.audit, each.severity) for each in status.audits] == [("judged", "is there", "warning")]
+    failing = {sample.labels["severity"]: sample.value for sample in metrics.audits_failing.collect()[0].samples}
+    assert failing == {"error": 0, "warning": 1}
+
+
+def only(metric: Any) -> float:
+    """The value of a metric with one series."""
+    ((value,),) = [[sample.value for sample in family.samples if not sample.name.endswith("_created")] for family in metric.collect()]
+    return float(value)

@@ -91,6 +91,7 @@ class StatusView:
             "commits": self._commits(),
             "file": self._file(),
             "marts": self._marts(),
+            "audits": self._audits(),
             "days": self._days(),
             "tidemark": self._fixed() if self._height is None else "",
         }
@@ -152,6 +153,11 @@ class StatusView:
         behind = [each.mart for each in marts if each.as_of != as_of]
         failed = [f"{each.mart} failed: {shown(each.message)}" for each in marts if each.state == RunState.FAILED]
         return "; ".join([f"{len(marts) - len(behind)} of {len(marts)} as of {as_of}", *failed])
+
+    def _audits(self) -> str:
+        """Nothing, where none fails."""
+        found = [f"{each.table_name}: {each.audit} ({each.severity})" for each in self._status.audits]
+        return f"{len(found)} fail, see tidemark audit: {'; '.join(found)}" if found else ""
 
     def _fixed(self) -> str:
         status = self._status

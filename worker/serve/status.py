@@ -107,6 +107,18 @@ class MartStatus(_Snapshot):
     message: str
 
 
+class AuditStatus(_Snapshot):
+    """An audit that failed when it last ran: it found rows that should not exist, or it is broken (`message`)."""
+
+    table_name: str
+    audit: str
+    severity: str
+    state: str
+    rows_found: int
+    message: str
+    audited_at: Moment
+
+
 class DaysStatus(_Snapshot):
     """Days by state, the first and the last day."""
 
@@ -155,6 +167,7 @@ class Status(_Snapshot):
     remerges: tuple[RemergeStatus, ...] = ()
     jobs: tuple[JobStatus, ...] = ()
     marts: tuple[MartStatus, ...] = ()
+    audits: tuple[AuditStatus, ...] = ()
     rates: Rates | None = None
     file: FileStatus | None = None
     versions: dict[str, str] = _versions()
@@ -232,6 +245,7 @@ def status_of_file(connection: duckdb.DuckDBPyConnection, path: Path) -> Status:
         remerges=tuple(RemergeStatus(**row) for row in rows("remerges")),
         jobs=tuple(JobStatus(**row) for row in rows("jobs")),
         marts=tuple(MartStatus(**row) for row in rows("marts")),
+        audits=tuple(AuditStatus(**row) for row in rows("audits")),
         file=FileStatus.of(path),
     )
 
