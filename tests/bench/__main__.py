@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from tests.bench import growth, record, report
+from tests.bench.beside_marts import beside_marts
 from tests.bench.caught_up import caught_up
 from tests.bench.data import Shape
 from tests.bench.history import history
@@ -72,6 +73,21 @@ def _caught_up(
     """Messages at a steady rate: seconds until they are in the tables; CPU then, and while nothing comes."""
     with workbench(context.obj, console) as bench:
         caught_up(bench, rate, seconds, warm_up, idle)
+
+
+@app.command("beside-marts")
+def _beside_marts(
+    context: typer.Context,
+    rate: Annotated[float, typer.Option(help="messages a second")] = 50_000,
+    seconds: Annotated[float, typer.Option(help="for so long")] = 60,
+    warm_up: Annotated[float, typer.Option(help="and so long before, not looked at")] = 5,
+    rows: Rows = 1_000_000,
+    days: Days = 60,
+    kept: Kept = None,
+) -> None:
+    """Messages at a steady rate into a file with history: seconds until they are in, with no mart refreshed and with all over and over."""
+    with workbench(context.obj, console) as bench:
+        beside_marts(bench, rate, seconds, warm_up, rows, days, kept)
 
 
 @app.command("restart")

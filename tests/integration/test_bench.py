@@ -33,6 +33,7 @@ def one_broker_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         (),
         ("caught-up", "--rate", "300", "--seconds", "2", "--warm-up", "1", "--idle", "1"),
         ("history", *HISTORY),
+        ("beside-marts", *HISTORY, "--rate", "300", "--seconds", "3", "--warm-up", "1"),
         ("restart", *HISTORY, "--waiting", "100", "--wal", "0.1"),
         ("late",),
         ("updates",),
