@@ -77,11 +77,11 @@ def test_what_becomes_of_a_mart_is_told(worker: Worker) -> None:
     day = date(2026, 3, 5)
     telemetry.mart_refreshed(MartRun("value", RunState.DONE, day, seconds=2.0, rows_read=9, rows_written=3, dirty_share=0.5))
     telemetry.mart_refreshed(MartRun("value", RunState.FAILED, date(2026, 3, 6), seconds=1.0))
-    refreshes = {s.labels["state"]: s.value for s in metrics.mart_refreshes.collect()[0].samples if s.name.endswith("_total")}
-    assert refreshes == {"done": 1, "failed": 1}
-    found = [only(gauge) for gauge in (metrics.mart_rows_read, metrics.mart_rows_written, metrics.mart_dirty_share, metrics.mart_seconds)]
-    assert found == [9, 3, 0.5, 1.0]
-    assert only(metrics.mart_as_of) == datetime(2026, 3, 5, 23, 59, 59, 999_999, tzinfo=UTC).timestamp()  # what it shows still
+    assert values(metrics.mart_refreshes, "state") == {"done": 1, "failed": 1}
+    of_mart = (metrics.mart_rows_read, metrics.mart_rows_written, metrics.mart_dirty_share, metrics.mart_seconds)
+    assert [values(metric, "mart") for metric in of_mart] == [{"value": told} for told in (9, 3, 0.5, 1.0)]
+    still = datetime(2026, 3, 5, 23, 59, 59, 999_999, tzinfo=UTC).timestamp()
+    assert values(metrics.mart_as_of, "mart") == {"value": still}
 
 
 def test_failing_marts_and_audits_are_in_the_status(worker: Worker) -> None:
@@ -98,11 +98,10 @@ def test_failing_marts_and_audits_are_in_the_status(worker: Worker) -> None:
         status = status_of_file(connection, worker.store.path)
     assert [(each.mart, each.state, each.as_of is None) for each in status.marts] == [("broken", "failed", True), ("judged", "done", False)]
     assert [(each.table_name, each.audit, each.severity) for each in status.audits] == [("judged", "is there", "warning")]
-    failing = {sample.labels["severity"]: sample.value for sample in metrics.audits_failing.collect()[0].samples}
-    assert failing == {"error": 0, "warning": 1}
+    assert values(metrics.audits_failing, "severity") == {"error": 0, "warning": 1}
 
 
-def only(metric: Any) -> float:
-    """The value of a metric with one series."""
-    ((value,),) = [[sample.value for sample in family.samples if not sample.name.endswith("_created")] for family in metric.collect()]
-    return float(value)
+def values(metric: Any, label: str) -> dict[str, float]:
+    """Of each of its series, by a label."""
+    (family,) = metric.collect()
+    return {sample.labels[label]: sample.value for sample in family.samples if not sample.name.endswith("_created")}
