@@ -85,6 +85,19 @@ def test_a_cohort_comes_back_month_by_month(worker: Worker, marts: Marts) -> Non
     ]
 
 
+@pytest.mark.parametrize("period", ["week", "month", "quarter"])
+def test_what_is_given_back_is_no_less_kept_than_nothing(worker: Worker, marts: Marts, period: str) -> None:
+    """In the period after, Ann's order is refunded beyond its price: what Bob spends is kept all the same."""
+    worker.feed(
+        bought("o1", "ann", "2026-03-30", 1000),
+        bought("o2", "bob", "2026-03-30", 1000),
+        bought("o3", "ann", "2026-04-06", 100, refunded_cents=400, status="REFUNDED"),
+        bought("o4", "bob", "2026-04-06", 700),
+        close="2026-06-30",
+    )
+    assert cells(marts, "net_cents", "gross_revenue_retention", period=period)[1][2:] == (400, 700 / 2000)
+
+
 def test_an_earlier_order_that_comes_late_moves_its_customer_to_another_cohort(worker: Worker, marts: Marts) -> None:
     worker.feed(bought("o1", "ann", "2026-03-05"), bought("o2", "bob", "2026-03-06"), close="2026-03-20")
     assert cells(marts, "cohort_size", "active_customers") == [("2026-03-01", 0, 2, 2)]

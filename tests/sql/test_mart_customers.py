@@ -79,6 +79,24 @@ def test_a_cart_is_abandoned_once_a_day_has_passed_without_an_order(worker: Work
     assert overview(marts, *columns) == [("ann", 0, 0, 0), ("bob", 0, 0, 0), ("eve", 0, 0, 0), ("joe", 2, 0, 2)]
 
 
+def test_an_order_at_the_moment_a_session_begins_keeps_its_cart(worker: Worker, marts: Marts) -> None:
+    """And so does one 24 hours after its end to the microsecond, but not one before it began."""
+    worker.feed(
+        *(touch(name, "2026-03-05 10:00", session_id=name, event_type="cart_add") for name in ("ann", "bob", "eve")),
+        order("o1", "2026-03-05 10:00", customer_id="ann"),
+        order("o2", "2026-03-05 09:59", customer_id="bob"),
+        order("o3", "2026-03-06 10:00", customer_id="eve"),
+        close="2026-03-07",
+    )
+    assert overview(marts, "abandoned_cart_count") == [("ann", 0), ("bob", 1), ("eve", 0)]
+
+
+def test_carts_of_the_last_thirty_days_begin_with_the_first_of_these(worker: Worker, marts: Marts) -> None:
+    days = ("2026-03-01", "2026-03-02", "2026-04-30", "2026-05-01")
+    worker.feed(*(touch("ann", day, session_id=f"s{day}", event_type="cart_add") for day in days), close="2026-05-30")
+    assert overview(marts, "abandoned_cart_count", "abandoned_cart_count_90d", "abandoned_cart_count_30d") == [("ann", 4, 3, 1)]
+
+
 def test_a_session_goes_over_to_who_was_identified_last(worker: Worker, marts: Marts) -> None:
     worker.feed(touch("ann", "2026-03-05 10:00", session_id="s", event_type="cart_add"), close="2026-03-08")
     assert overview(marts, "website_visits", "abandoned_cart_count") == [("ann", 1, 1)]

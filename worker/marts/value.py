@@ -125,7 +125,7 @@ def _columns(fit: BgNbdFit | GammaGammaFit, parameters: tuple[str, ...], prefix:
 
 def _correlation(x: Array, y: Array) -> float | None:
     """None where there is none."""
-    if len(x) < 2 or not x.std() or not y.std():
+    if len(x) < 2 or x.min() == x.max() or y.min() == y.max():
         return None
     found = float(np.corrcoef(x, y)[0, 1])
     return found if math.isfinite(found) else None

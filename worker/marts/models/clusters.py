@@ -30,7 +30,7 @@ def fit_clusters(features: Array, count: int, starts: int, seed: int) -> Cluster
     if len(np.unique(features, axis=0)) < count:
         return None
     mean, deviation = features.mean(axis=0), features.std(axis=0)
-    deviation[deviation == 0] = 1.0
+    deviation[features.min(axis=0) == features.max(axis=0)] = 1.0  # where rounding may leave a little more than 0
     found = KMeans(n_clusters=count, n_init=starts, random_state=seed).fit_predict((features - mean) / deviation)
     members = np.bincount(found, minlength=count).astype(np.float64)
     centres = np.stack([np.bincount(found, weights=column, minlength=count) for column in features.T], axis=1) / members[:, None]
