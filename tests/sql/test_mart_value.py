@@ -11,6 +11,7 @@ from tests.support.marts import Marts
 from tests.support.messages import Produced
 from tests.support.worker import Worker, line, order
 from worker.marts.models.bg_nbd import BgNbd, Model
+from worker.resources import sql_text
 
 FEW = {"min_repeaters": 5}
 FIRST = date(2026, 1, 1)
@@ -183,6 +184,7 @@ def test_an_earlier_day_reads_the_fits_of_its_time(worker: Worker) -> None:
     assert {row[0] for row in marts.rows("customer_value", "fit_id")} == {2}
     marts.refresh("customer_value")
     assert {row[0] for row in marts.rows("customer_value", "fit_id")} == {1}
+    assert worker.query(sql_text("demo/last_fit"))[0][0] == "2026-03-20"  # the demo shows the same one
 
 
 def test_the_last_days_are_foretold_from_those_before(worker: Worker) -> None:
