@@ -51,6 +51,13 @@ def test_the_docker_client_reads_the_compose_file() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_image_has_the_malloc_that_it_preloads(dockerfile: list[tuple[str, str]]) -> None:
+    library = image_environment(dockerfile)["LD_PRELOAD"]
+    installed = [rest for name, rest in dockerfile if name == "RUN" and "apt-get install" in rest]
+    assert library == "libjemalloc.so.2", "by its name alone, for its directory is another on each architecture"
+    assert any("libjemalloc2" in step.split() for step in installed)
+
+
 def test_every_service_is_bounded_unprivileged_and_closed_to_other_machines(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
         assert service["mem_limit"], name

@@ -44,7 +44,13 @@ def _plain(run: Run) -> Mapping[str, Any]:
 def machine() -> dict[str, Any]:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    return {"cpu": model, "cores": os.cpu_count(), "memory_mib": psutil.virtual_memory().total // MIB, "kernel": platform.release()}
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "memory_mib": psutil.virtual_memory().total // MIB,
+        "kernel": platform.release(),
+        "malloc": os.environ.get("LD_PRELOAD") or "libc",
+    }
 
 
 def versions() -> dict[str, str]:
