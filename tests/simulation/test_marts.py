@@ -11,7 +11,7 @@ from worker.config import Marts
 from worker.marts.collection import all_marts
 from worker.marts.definition import with_inputs
 
-LIVES = int(os.environ.get("MART_LIVES", "4"))
+LIVES = int(os.environ.get("MART_LIVES", "2"))
 ROOT = Path(__file__).parents[2]
 
 
