@@ -7,6 +7,7 @@
 -- rounded right and thus equal if and only if they are.
 /*
 unit = "customer"
+at_a_time = 100000
 priority = 11
 internal = true
 kept_by = "order_day"

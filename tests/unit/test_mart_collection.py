@@ -104,6 +104,7 @@ def test_an_instance_has_rows_of_its_own(directory: Path, tmp_path: Path, unit: 
         (OWN.replace("[columns]", 'unit = "day"\n[columns]').replace("big_orders", "best_ten"), "need the column day"),
         (OWN.replace("[columns]", 'unit = "append"\n[columns]').replace("big_orders", "best_ten"), "each column needs a type"),
         (OWN.replace("[columns]", 'unit = "merge"\n[columns]').replace("big_orders", "best_ten"), "its `version`"),
+        (OWN.replace("[columns]", "at_a_time = 5\n[columns]").replace("big_orders", "best_ten"), "at_a_time counts customers"),
         (OWN.replace("[columns]", 'schedule = "hourly"\n[columns]').replace("big_orders", "best_ten"), "is not a duration"),
     ],
 )

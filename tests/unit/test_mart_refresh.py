@@ -226,6 +226,22 @@ def test_a_table_that_is_switched_on_refreshes_all(worker: Worker) -> None:
     assert marts.rows("visits") == [("2026-03-05", 2)]
 
 
+def test_customers_computed_some_at_a_time_are_the_same_as_all_at_once(worker: Worker) -> None:
+    select, columns = (
+        "select customer_id, count(*) as orders, count(*) over () as at_once from counted_order group by customer_id",
+        "orders, at_once",
+    )
+    parts = mart("parts", 'unit = "customer"\nat_a_time = 2', select, grain="customer_id", columns=columns, reads="counted_order")
+    marts = Marts(worker, SPEND, parts)
+    worker.feed(*(order(f"o{number}", "2026-03-05", customer_id=f"c{number}") for number in range(20)), close="2026-03-05")
+    run = marts.refresh()["parts"]
+    assert (run.rows_read, run.rows_written) == (20, 20)
+    rows = marts.worker.query("select customer_id, orders, at_once from parts order by customer_id")
+    assert [row[:2] for row in rows] == marts.worker.query("select customer_id, orders from spend order by customer_id")
+    assert max(row[2] for row in rows) < 10
+    assert marts.refresh(full=True)["parts"].rows_removed == 20
+
+
 def test_days_that_are_sealed_refresh_all_but_keep_their_periods(tmp_path: Path) -> None:
     worker = Worker(tmp_path, retention={"days": 3})
     kept = mart(

@@ -107,6 +107,7 @@ class FrontMatter(_Declared):
     internal: bool = False
     sees_month_ends: bool = False
     kept_by: str | None = None
+    at_a_time: int | None = Field(None, ge=1)
     version: str | None = None
     on_schema_change: OnSchemaChange | None = None
     formula: str = ""
@@ -199,6 +200,9 @@ def _check(mart: Mart) -> None:
     for column in (mart.unit.key, mart.front.kept_by):
         if column is not None and column not in mart.columns:
             raise fault(mart.name, f"unit and kept_by need the column {column}, which [columns] does not have")
+    # Of an anonymous touchpoint its whole session tells whose it is, so touchpoints can't be told apart by customer.
+    if mart.front.at_a_time and (mart.unit is not Unit.CUSTOMER or "touchpoint" in mart.reads):
+        raise fault(mart.name, "at_a_time counts customers: it needs the unit customer, and no touchpoint among what is read")
     if mart.unit is Unit.APPEND and not all(column.type for column in mart.front.columns.values()):
         raise fault(mart.name, "it is appended to, so each column needs a type")
     if mart.unit is Unit.MERGE and (mart.front.version not in mart.columns or mart.front.on_schema_change is OnSchemaChange.REPLACE):

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -17,7 +18,7 @@ from worker import __version__
 from worker.errors import ConfigError, Unavailable
 from worker.marts.definition import BOUND_ALWAYS, Mart, Unit, inputs
 from worker.marts.functions import FUNCTIONS
-from worker.marts.scope import Since, dirty_rows, narrow
+from worker.marts.scope import Part, Share, Since, dirty_rows, narrow
 from worker.marts.target import Source, Target, tables_of
 from worker.store.database import transaction
 from worker.store.sql import run
@@ -214,11 +215,12 @@ class _Refresh:
             if mart.unit is Unit.APPEND and not self._target.columns:
                 self._target.create_declared()
                 self._tables = tables_of(connection)  # it may read itself
-            since = None if reason or mart.unit.key is None else self._since()
-            variables = {"as_of": self.as_of, "reporting_currency": self.parameters["reporting_currency"]}
-            narrow(connection, mart, self._tables, self._refresher.marts, variables, since)
-            read = self._count_read()
-            removed, written = self._write(since, is_full=bool(reason))
+            read = removed = written = 0
+            for number, part in enumerate(self._parts(is_full=bool(reason))):
+                self._narrow(part)
+                read += self._count_read()
+                gone, come = self._write(part, is_first=number == 0, is_full=bool(reason))
+                removed, written = removed + gone, written + come
             rows = self._target.count()
         outcome = MartRun(
             mart.name,
@@ -274,9 +276,21 @@ class _Refresh:
         untracked = [other.name for other in self._refresher.inputs(mart) if other.unit.key is None]
         return f"what has changed in {untracked[0]} is not known" if untracked else ""
 
-    def _since(self) -> Since:
-        state = self._states[self._mart.name]
-        return Since(state.as_of, state.read_at, state.dirty_id)
+    def _parts(self, *, is_full: bool) -> Sequence[Part]:
+        """What is computed at a time: what is dirty, or all, or some of the customers and then others."""
+        mart = self._mart
+        if mart.unit.key is not None and not is_full:
+            state = self._states[mart.name]
+            return [Since(state.as_of, state.read_at, state.dirty_id)]
+        if mart.front.at_a_time is None:
+            return [None]
+        ((customers,),) = self._connection.execute(f"select count(*) from {self._tables.place('customer_first')}").fetchall()
+        count = math.ceil(customers / mart.front.at_a_time)
+        return [Share(number, count) for number in range(count)] or [None]
+
+    def _narrow(self, part: Part) -> None:
+        variables = {"as_of": self.as_of, "reporting_currency": self.parameters["reporting_currency"]}
+        narrow(self._connection, self._mart, self._tables, self._refresher.marts, variables, part)
 
     def _count_read(self) -> int:
         """The rows of its inputs, as they are narrowed."""
@@ -284,25 +298,30 @@ class _Refresh:
         names = [mart.aliases.get(table, table) for table in mart.reads if table != mart.name]
         return sum(int(self._connection.execute(f'select count(*) from "{name}"').fetchall()[0][0]) for name in names)
 
-    def _write(self, since: Since | None, *, is_full: bool) -> tuple[int, int]:
-        """Compute the rows and put them in their place. Returns how many were removed, and written."""
+    def _write(self, part: Part, *, is_first: bool, is_full: bool) -> tuple[int, int]:
+        """Compute the part's rows and put them in their place; with the first part all that is there to be replaced goes.
+
+        Returns how many were removed, and written.
+        """
         mart, target = self._mart, self._target
         source = self._source()
-        target.check(source)
+        if is_first:
+            target.check(source)
         if mart.unit is Unit.APPEND:
-            return 0, target.append(source)
+            return 0, target.add(source)
         if mart.unit is Unit.MERGE:
             return target.merge(source, self._now.replace(tzinfo=None), is_full=is_full)
-        limits = [] if since is None else [dirty_rows(mart.unit)]
-        sealed_before = self._progress.sealed_before if mart.front.kept_by else None
-        if sealed_before is not None:
+        limits, bound = [dirty_rows(mart.unit)] if isinstance(part, Since) else [], dict[str, Any]()
+        if mart.front.kept_by and self._progress.sealed_before is not None:
             limits.append(f"{mart.front.kept_by} >= $sealed_before")
-            if not target.columns:
-                target.replace(Source(f"select * from ({source.select}) limit 0", source.parameters))
-        if limits:
-            return target.replace_some(source, limits, {} if sealed_before is None else {"sealed_before": sealed_before})
-        removed = target.count() if target.columns else 0
-        return removed, target.replace(source)
+            bound["sealed_before"] = self._progress.sealed_before
+        if not is_first:
+            return 0, target.add(source, limits, bound)
+        if not limits:
+            return target.count() if target.columns else 0, target.replace(source)
+        if not target.columns:
+            target.replace(Source(f"select * from ({source.select}) limit 0", source.parameters))
+        return target.remove(limits, bound), target.add(source, limits, bound)
 
     def _source(self) -> Source:
         """The mart's rows: its SELECT, or what its function makes of that."""

@@ -7,7 +7,7 @@ A mart of customers sees of `touchpoint` all those of the sessions that a dirty 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import duckdb
 
@@ -43,27 +43,38 @@ class Since:
     dirty_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One of `count` parts of the customers, each of about as many."""
+
+    number: int
+    count: int
+
+
+Part: TypeAlias = Since | Share | None  # what has become dirty since then, some customers, or all there is
+
+
 def narrow(
     connection: duckdb.DuckDBPyConnection,
     mart: Mart,
     tables: Tables,
     marts: Mapping[str, Mart],
     variables: Mapping[str, Any],
-    since: Since | None,
+    part: Part,
 ) -> None:
-    """Make the mart's inputs of the file's tables, as of `variables["as_of"]`; since None: all of them, else what is dirty.
+    """Make the mart's inputs of that part of the file's tables, as of `variables["as_of"]`.
 
     Raises ConfigError where it reads what is not there, or what can't be narrowed to its unit.
     """
     for name, value in variables.items():
         connection.execute(f"set variable {name} = $value", {"value": value})
-    if since is not None:
-        _find_dirty(connection, mart, since, variables["as_of"])
+    if isinstance(part, Since):
+        _find_dirty(connection, mart, part, variables["as_of"])
     made: set[str] = set()
     for name in mart.reads:
         for table in (_MADE_OF[name][0], name) if name in _MADE_OF else (name,):
             if table not in made:
-                body = _MADE_OF[table][1] if table in _MADE_OF else _body(mart, table, tables, marts, since)
+                body = _MADE_OF[table][1] if table in _MADE_OF else _body(mart, table, tables, marts, part)
                 connection.execute(f'create or replace temp view "{mart.aliases.get(table, table)}" as {body}')
                 made.add(table)
 
@@ -82,7 +93,7 @@ def _find_dirty(connection: duckdb.DuckDBPyConnection, mart: Mart, since: Since,
         run(connection, f"refresh/{step}", parameters)
 
 
-def _body(mart: Mart, table: str, tables: Tables, marts: Mapping[str, Mart], since: Since | None) -> str:
+def _body(mart: Mart, table: str, tables: Tables, marts: Mapping[str, Mart], part: Part) -> str:
     """The SELECT of the view that stands for a table."""
     if table not in tables.columns:
         raise ConfigError(
@@ -90,11 +101,13 @@ def _body(mart: Mart, table: str, tables: Tables, marts: Mapping[str, Mart], sin
         )
     columns, source = tables.columns[table], tables.place(table)
     limits = [_CLOSED] if "day" in columns and table not in marts else []
-    if since is not None:
-        if mart.unit is Unit.CUSTOMER and table == "touchpoint":
+    match part:
+        case Since() if mart.unit is Unit.CUSTOMER and table == "touchpoint":
             return f"select * from {source} {_IN_DIRTY_SESSION} where {_CLOSED}"
-        if table not in _THE_SAME_FOR_ALL:
+        case Since() if table not in _THE_SAME_FOR_ALL:
             limits.append(_dirty_of(mart, table, columns))
+        case Share(number, count) if "customer_id" in columns:
+            limits.append(f"hash(customer_id) % {count} = {number}")
     if table == "customer_first":
         source = _firsts(source)
     return f"select * from {source}" + (f" where {' and '.join(limits)}" if limits else "")

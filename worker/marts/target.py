@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import duckdb
@@ -111,15 +112,14 @@ class Target:
         nulls = "".join(f', cast(null as {kind}) as "{name}"' for name, kind in gone.items() if name not in self._mart.columns)
         return self._run(f"create or replace table {self.name} as select *{nulls} from ({source.select})", source.parameters)
 
-    def replace_some(self, source: Source, limits: Sequence[str], parameters: Mapping[str, Any]) -> tuple[int, int]:
-        """Those of the rows that are within the limits take the place of those there. Returns how many were removed, and written."""
-        where = f"where {' and '.join(limits)}"
-        removed = self._run(f"delete from {self.name} {where}", parameters)
-        insert = f"insert into {self.name} by name select * from ({source.select}) {where}"
-        return removed, self._run(insert, {**source.parameters, **parameters})
+    def remove(self, limits: Sequence[str], parameters: Mapping[str, Any]) -> int:
+        """Remove the rows within all limits. Returns how many they were."""
+        return self._run(f"delete from {self.name}{_where(limits)}", parameters)
 
-    def append(self, source: Source) -> int:
-        return self._run(f"insert into {self.name} by name {source.select}", source.parameters)
+    def add(self, source: Source, limits: Sequence[str] = (), parameters: Mapping[str, Any] = MappingProxyType({})) -> int:
+        """Add those of the rows that are within all limits. Returns how many they are."""
+        insert = f"insert into {self.name} by name select * from ({source.select}){_where(limits)}"
+        return self._run(insert, {**source.parameters, **parameters})
 
     def merge(self, source: Source, now: datetime, *, is_full: bool) -> tuple[int, int]:
         """Of two rows of one key that of the newer version stands; `is_full`: what is not among the rows is marked as deleted.
@@ -171,3 +171,7 @@ class Target:
     def _run(self, sql: str, parameters: Mapping[str, Any]) -> int:
         """Returns how many rows were written or removed."""
         return int(self._connection.execute(sql, dict(parameters) or None).fetchall()[0][0])
+
+
+def _where(limits: Sequence[str]) -> str:
+    return f" where {' and '.join(limits)}" if limits else ""
