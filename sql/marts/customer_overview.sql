@@ -80,6 +80,8 @@ query = "select * from customer_overview where order_count > 0 and abs(avg_order
 
 [[audits]]
 name = "windows lie within the whole"
+severity = "warning"
+remedy = "An event that came late between the refreshes of customer_facts and of this mart can bring that about; the next refresh mends it."
 query = "select * from customer_overview where order_count_30d > order_count_90d or order_count_90d > order_count or website_visits_30d > website_visits_90d or website_visits_90d > website_visits"
 
 [[audits]]
