@@ -71,7 +71,8 @@ _OF_CITY = Vocabulary([f"city {number} of {country}" for country, _ in _COUNTRIE
 class Shape:
     """What the shop is like. Shares are of all events; an update of an order is a message more, a duplicate too.
 
-    `top_share`: of sessions and orders, one customer's. `in_order`: late events come when they happen; they are the same events. `start`:
+    `skew`: a customer of rank r comes in proportion to (r + 20) to the power of -skew. `top_share`: of sessions and orders, those of
+    one customer. `in_order`: late events come when they happen; they are the same events. `start`:
     days from FIRST_DAY to its first. `part`: shapes that differ in it have the same customers, and no event, session or order in common.
     """
 
@@ -83,6 +84,7 @@ class Shape:
     late_days: int = 20
     duplicate_share: float = 0.01
     update_share: float = 0.20
+    skew: float = 0.8
     top_share: float = 0.0
     in_order: bool = False
     start: int = 0
@@ -349,7 +351,7 @@ def _delays(shape: Shape, n: int, rng: np.random.Generator) -> Ints:
 
 def _customers(shape: Shape, n: int, rng: np.random.Generator) -> Ints:
     """Few come often, many seldom; they are the same in all parts of a shop. One has `top_share` of all."""
-    weight = np.cumsum((np.arange(shape.customers) + 20.0) ** -0.8)
+    weight = np.cumsum((np.arange(shape.customers) + 20.0) ** -shape.skew)
     by_weight = np.minimum(np.searchsorted(weight, rng.random(n) * weight[-1]), shape.customers - 1)
     customers = np.random.default_rng(shape.seed).permutation(shape.customers)[by_weight]
     return np.where(rng.random(n) < shape.top_share, _TOP_CUSTOMER, customers)
