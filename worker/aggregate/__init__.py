@@ -119,9 +119,7 @@ def _without_expired(
     return live, expired
 
 
-def _merge_touchpoints(
-    tx: Transaction, rows: pa.RecordBatch, membership: Membership, accounting: Accounting
-) -> tuple[Days, Hashes]:
+def _merge_touchpoints(tx: Transaction, rows: pa.RecordBatch, membership: Membership, accounting: Accounting) -> tuple[Days, Hashes]:
     """Store the touchpoints that are new, as batch_touchpoint too; returns their days and ids for Membership."""
     ids = touchpoint_hashes(rows["event_uuid"])
     days = _epoch_days(rows)

@@ -21,7 +21,7 @@ from worker.verify import TableResult
 _CURRENCY = "USD"
 _LAST_DAYS = 7
 _REMERGED_DAYS = 8
-_PERIODS = {"week": 8, "month": 11}  # how many of a cohort fit a line
+_PERIODS = {"week": 8, "month": 8}  # how many of a cohort fit a line
 _WIDE = 100  # columns of a screen with room to spare
 
 
