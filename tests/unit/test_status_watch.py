@@ -314,6 +314,7 @@ def test_ctrl_c_ends_watching_with_0_and_gives_the_terminal_back(settings: Setti
     if process == 0:  # the child: from here on it is the command
         os.chdir(ROOT)
         os.environ["TERM"] = "xterm"
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # who tests in the background has it ignored
         os.execv(arguments[0], arguments)
     said = _read_until(terminal, b"no worker answers")
     os.write(terminal, b"\x03")
