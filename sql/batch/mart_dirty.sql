@@ -5,4 +5,5 @@ select s.customer_id
 from stored_order as s join batch_order as b on b.day = s.day and b.order_id = s.order_id
 where s.customer_id <> b.customer_id
 union
-select s.customer_id from stored_order as s semi join uncounted_order as u on u.stored_rowid = s.stored_rowid;
+select s.customer_id from stored_order as s semi join uncounted_order as u on u.stored_rowid = s.stored_rowid
+order by customer_id;
