@@ -103,13 +103,14 @@ class LiveWorker:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            told = json.loads(line)
-            if "messages" in told:
-                moved = {Partition(topic, number): offset for topic, number, offset in told["position"]}
-                self.commits.append(Commit(told["at"], told["messages"], moved))
-            else:
-                self.reading_at = self.reading_at or told["at"]
+        with self._process.stdout as lines:
+            for line in lines:
+                told = json.loads(line)
+                if "messages" in told:
+                    moved = {Partition(topic, number): offset for topic, number, offset in told["position"]}
+                    self.commits.append(Commit(told["at"], told["messages"], moved))
+                else:
+                    self.reading_at = self.reading_at or told["at"]
 
 
 class _Teller(Observer):
