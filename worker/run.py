@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 
 _TICK = 0.5  # seconds: so often the main loop comes round where nothing happens
+_FEW = 10_000  # messages: to decode fewer takes less than their commit does, so that reading ahead wins nothing
 
 
 class Interrupted(Fatal):
@@ -204,7 +205,12 @@ class _Reader(threading.Thread):
         try:
             self._patience.call(lambda: self._pipeline.start(self._clock.tick()))
             while not self._stop_asked.is_set():
-                self._put(self._next())
+                batch = self._next()
+                self._put(batch)
+                if len(batch.messages) < _FEW:
+                    # Who is caught up polls no earlier than the main thread has need of it: one batch of what came meanwhile, instead of
+                    # several that wait in line, each with the fixed cost of a commit.
+                    self._inbox.wait_until_taken(Lane.LIVE, self._is_wanted)
         except Unavailable:
             pass  # asked to stop while waiting: what was polled and not decoded is read again
         # Whatever it is, the main thread must know, for it ends the process.
@@ -228,4 +234,7 @@ class _Reader(threading.Thread):
         self.join(timeout=5.0)
 
     def _put(self, item: EventBatch | BaseException | None) -> None:
-        self._inbox.put(Lane.LIVE, item, lambda: not self._abandoned.is_set())
+        self._inbox.put(Lane.LIVE, item, self._is_wanted)
+
+    def _is_wanted(self) -> bool:
+        return not self._abandoned.is_set()

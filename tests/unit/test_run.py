@@ -2,7 +2,10 @@
 
 import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, cast
+
+import pytest
 
 from worker.errors import Unavailable
 from worker.jobs.inbox import Inbox
@@ -58,3 +61,37 @@ def test_the_loop_ticks_while_the_broker_is_waited_for_at_the_start() -> None:
     run(cast(Pipeline, Away()), cast(Source, None), clock=CLOCK, observer=watcher, stop=stop, inbox=inbox, jobs=jobs)
     assert watcher.ticks >= 1
     assert watcher.waits >= 1
+
+
+class Ahead:
+    """A pipeline of batches of so many messages, which tells how many wait in line when the next is polled. Asks to stop at the fifth."""
+
+    def __init__(self, messages: int, stop: Stop) -> None:
+        self.waiting: list[int] = []
+        self._messages, self._stop = messages, stop
+        self._taken = 0
+
+    def start(self, tick: float) -> None:
+        pass
+
+    def poll(self) -> range:
+        self.waiting.append(len(self.waiting) - self._taken)
+        return range(self._messages)
+
+    def decode(self, messages: range, now: datetime) -> SimpleNamespace:
+        return SimpleNamespace(messages=messages)
+
+    def step(self, *_: Any) -> None:
+        self._taken += 1
+        time.sleep(0.05)  # the reader has time enough to poll ahead
+        if self._taken == 5:
+            self._stop.event.set()
+
+
+@pytest.mark.parametrize(("messages", "in_line"), [(100, 0), (20_000, 2)])
+def test_small_batches_do_not_wait_in_line_for_their_commits_and_large_ones_do(messages: int, in_line: int) -> None:
+    stop, inbox = Stop(), Inbox()
+    pipeline = Ahead(messages, stop)
+    jobs = JobRunner(cast(Store, NoJobs()), cast(Maker, None), CLOCK.now, inbox)
+    run(cast(Pipeline, pipeline), cast(Source, None), clock=CLOCK, observer=Observer(), stop=stop, inbox=inbox, jobs=jobs)
+    assert max(pipeline.waiting) == in_line

@@ -37,6 +37,12 @@ class Inbox:
             self._lanes[lane].append(item)
             self._changed.notify_all()
 
+    def wait_until_taken(self, lane: Lane, is_wanted: Callable[[], bool]) -> None:
+        """Until nothing waits in the lane any more, unless nobody wants to know."""
+        with self._changed:
+            while self._lanes[lane] and is_wanted():
+                self._changed.wait(0.5)
+
     def take(self, seconds: float) -> tuple[Lane, Any] | None:
         """The next item; None where there was none for so long."""
         with self._changed:
