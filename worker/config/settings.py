@@ -205,7 +205,7 @@ class Time(Section):
 class Batch(Section):
     """Batches adapt: small when caught up, large when behind."""
 
-    max_messages: int = Field(150_000, ge=1, description="messages in one commit at most")
+    max_messages: int = Field(100_000, ge=1, description="messages in one commit at most")
     max_delay: Duration = Field(timedelta(milliseconds=250), description="how long messages may wait for company when caught up")
 
 
