@@ -75,10 +75,8 @@ FAULTS = {
         "customer_overview",
         "customers are known, and all of them are there",
     ): "update customer_overview set customer_id = customer_id || '!'",
-    (
-        "customer_overview",
-        "counts and times are not negative, and parts not more than the whole",
-    ): "update customer_overview set website_visits = -1",
+    ("customer_overview", "counts and times are not negative"): "update customer_overview set website_visits = -1",
+    ("customer_overview", "carts are not more than visits"): "update customer_overview set abandoned_cart_count = website_visits + 1",
     ("customer_segment", "scores and limits"): "update customer_segment set r_score = 6",
     ("customer_segment", "champions have high scores"): "update customer_segment set rfm_segment = 'Champions'",
     ("customer_segment", "segments keep their limits"): "update customer_segment set frequency_segment = 'High'",
