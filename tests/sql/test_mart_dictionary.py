@@ -12,7 +12,18 @@ from worker.marts.definition import Question, built_in
 from worker.marts.dictionary import dictionary
 
 PUBLIC = [mart for mart in built_in().values() if not mart.front.internal]
-QUESTIONS = [pytest.param(mart.name, question, id=question.ask) for mart in PUBLIC for question in mart.front.questions]
+QUESTIONS = [pytest.param(question, id=question.ask) for mart in PUBLIC for question in mart.front.questions]
+
+# Nothing of the kind has happened in the shop below.
+UNANSWERED = {
+    "Which customers spent the most and have not ordered for a while?",
+    "Whose carts were abandoned in the last 30 days?",
+    "Whom will we miss most if they do not come back?",
+    "What runs out within a week?",
+    "What is looked at, but not bought?",
+    "Where did last month's champions go?",
+    "Which days were unlike the 30 days before them?",
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +57,6 @@ def test_every_mart_for_analysts_has_a_question_about_itself(name: str) -> None:
     assert all(name in question.sql for question in questions)
 
 
-@pytest.mark.parametrize(("mart", "question"), QUESTIONS)
-def test_a_question_can_be_asked(refreshed: Marts, mart: str, question: Question) -> None:
-    refreshed.worker.query(question.sql)
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_has_an_answer(refreshed: Marts, question: Question) -> None:
+    assert bool(refreshed.worker.query(question.sql)) == (question.ask not in UNANSWERED)
