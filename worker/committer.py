@@ -46,6 +46,10 @@ class Committer:
         """The log's that the file was last fed from; unknown where there was none."""
         return self.state.identity or Identity(UNKNOWN)
 
+    def identity_with(self, topic_ids: Mapping[str, str]) -> Identity:
+        """The same, but for these topics."""
+        return replace(self.identity, topic_ids={**self.identity.topic_ids, **topic_ids})
+
     def commit(
         self,
         batch: EventBatch,

@@ -4,9 +4,11 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import structlog
 from tenacity import sleep_using_event
 
 from worker.backfill import ArchiveFeed, ArchivePlan, OriginColumns, plan_archive
@@ -26,12 +28,16 @@ from worker.jobs.runner import Maker
 from worker.readmit import Chain, ExpiredFeed
 from worker.rebuild import Days, RebuildJob, feed_point
 from worker.replay import ReplayPlan, replay_feed
+from worker.source.broker import topic_ids
 from worker.source.ranges import Range
 from worker.store.jobs import JobRow
 from worker.store.rejected import Selection
 
 _ARCHIVE_ROWS = 300_000  # of one commit, whose fixed cost a backfill need not pay more often
+_TOPIC_SECONDS = 3.0  # for the broker to tell a topic's id: a backfill needs no broker
 _INSERTED = OriginColumns()
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,18 @@ def _archive_feed(row: JobRow, resume_point: Mapping[str, Any] | None, shop: Sho
     settings = shop.settings
     plan = archive_plan(settings, row.arguments)
     zone = ReportingZone(settings.time.reporting_time_zone)
-    return ArchiveFeed(plan, zone, settings.time.future_guard, max(settings.batch.max_messages, _ARCHIVE_ROWS), resume_point)
+    most = max(settings.batch.max_messages, _ARCHIVE_ROWS)
+    return ArchiveFeed(plan, zone, settings.time.future_guard, most, resume_point, partial(_topic_ids, shop))
+
+
+def _topic_ids(shop: Shop) -> dict[str, str]:
+    """Of the topics as the file knows them; of those that it has not read yet, as the broker does, if it is there."""
+    known, topics = shop.committer.identity.topic_ids, shop.settings.kafka.topics.values()
+    unread = [topic for topic in topics if topic not in known]
+    asked = topic_ids(shop.settings.kafka, unread, _TOPIC_SECONDS) if unread else {}
+    if lacking := [topic for topic in unread if topic not in asked]:
+        log.warning("topic_ids_unknown", topics=lacking)
+    return {**known, **asked}
 
 
 def _dlq(row: JobRow, shop: Shop, abandoned: threading.Event) -> Job:  # noqa: ARG001 - its pieces are short

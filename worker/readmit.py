@@ -1,6 +1,7 @@
 """Expired events taken up again, with all others of their days: what a rebuild of sealed days reads besides the log or the archive."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -77,13 +78,13 @@ class Chain:
         portion = None if self._is_first_done else self._first.next(now)
         if portion is not None:
             self._point |= {"first": dict(portion.resume_point), "first_done": portion.done}
-            return Portion(portion.batch, dict(self._point), portion.done)
+            return replace(portion, resume_point=dict(self._point))
         self._is_first_done = True
         portion = self._second.next(now)
         if portion is None:
             return None
         self._point["second"] = dict(portion.resume_point)
-        return Portion(portion.batch, dict(self._point), self._point["first_done"] + portion.done)
+        return replace(portion, resume_point=dict(self._point), done=self._point["first_done"] + portion.done)
 
     def close(self) -> None:
         self._first.close()

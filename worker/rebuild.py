@@ -65,6 +65,7 @@ class RebuildJob:
         self._staged = int(point.get("staged", 0))  # events laid aside, which number them
         self._read = int(point.get("read", 0))
         self._is_read = bool(point.get("is_read", False))
+        self._topic_ids: Mapping[str, str] = point.get("topic_ids", {})  # see Portion
         self._next_day = date.fromisoformat(point["next_day"]) if "next_day" in point else days.first
         self._known = set(committer.store.days_with_events(days.first, days.last))  # days to put right, those of the events read among them
         self._left: Iterator[date] | None = None
@@ -98,24 +99,27 @@ class RebuildJob:
         self._share.judge(portion.batch, self._settings)
         rows = {stream: self._days.of(portion.batch.events.get(stream, no_rows(EVENT_SCHEMAS[stream]))) for stream in _STREAMS}
         staged = self._staged + max((len(messages) for messages in portion.batch.messages.messages.values()), default=0)
-        point = {"feed": dict(portion.resume_point), "staged": staged, "read": portion.done}
-        with self._committer.transaction(now, self._days.origin) as tx:
+        topic_ids = {**self._topic_ids, **portion.topic_ids}
+        point = {"feed": dict(portion.resume_point), "staged": staged, "read": portion.done, "topic_ids": topic_ids}
+        identity = self._committer.identity_with(topic_ids)
+        with self._committer.transaction(now, self._days.origin, identity=identity) as tx:
             self._clear(tx)
             for stream in _STREAMS:
                 tx.stage(f"staged_{stream.removesuffix('s')}", rows[stream])
             tx.run("rebuild/stage", base=self._staged)
             books = _books(self._days.origin, portion.batch)
-            tx.keep_rejected(portion.batch.rejected, self._committer.identity, to_dlq=bool(self._settings.kafka.dlq_suffix))
+            tx.keep_rejected(portion.batch.rejected, identity, to_dlq=bool(self._settings.kafka.dlq_suffix))
             tx.account(books)
             tx.save_progress(Progress(self._row.id, portion.done, self._total, point, now), books)
-        self._staged, self._read = staged, portion.done
+        self._staged, self._read, self._topic_ids = staged, portion.done, topic_ids
 
     def _apply(self, day: date, now: datetime) -> None:
         state = self._committer.state
         is_sealed = state.sealed_before is not None and day < state.sealed_before
-        point = {"is_read": True, "staged": self._staged, "read": self._read, "next_day": (day + timedelta(days=1)).isoformat()}
+        point = {"is_read": True, "staged": self._staged, "read": self._read, "topic_ids": dict(self._topic_ids)}
+        point["next_day"] = (day + timedelta(days=1)).isoformat()
         done = self._read + sum(known <= day for known in self._known)
-        with self._committer.transaction(now, self._days.origin) as tx:
+        with self._committer.transaction(now, self._days.origin, identity=self._committer.identity_with(self._topic_ids)) as tx:
             self._clear(tx)
             tx.stage("read_range", self._read_ranges())
             if is_sealed and (beyond := tx.rows("rebuild/beyond", day=day)):

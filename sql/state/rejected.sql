@@ -5,5 +5,5 @@ insert into rejected by name
 select b.*, $ingested_at as ingested_at
 from batch_rejected as b
 anti join (from rejected semi join batch_rejected using ("offset")) as r
-on r.topic = b.topic and r.topic_id = b.topic_id and r.partition = b.partition and r."offset" = b."offset"
+on r.topic = b.topic and (r.topic_id = b.topic_id or b.file is not null) and r.partition = b.partition and r."offset" = b."offset"
    and r.file is not distinct from b.file and r.file_row is not distinct from b.file_row;

@@ -4,8 +4,10 @@ import pytest
 
 from tests.support.kafka_log import MockLog
 from tests.support.reader import PARTITIONS, numbered, reading
+from worker.config import Kafka
 from worker.errors import Unavailable
-from worker.source import kafka
+from worker.source import UNKNOWN, kafka
+from worker.source.broker import topic_ids
 
 
 def test_after_the_broker_was_away_no_partition_is_taken_to_be_at_its_end(
@@ -25,3 +27,13 @@ def test_after_the_broker_was_away_no_partition_is_taken_to_be_at_its_end(
                 reader.poll(max_wait=0)
         assert reader.poll(max_wait=0).at_end == frozenset()
         assert reader.read_to_end() == reader.values()
+
+
+def test_the_broker_tells_the_ids_of_those_topics_that_there_are(mock_log: MockLog, topic: str) -> None:
+    """The mock cluster has none: there, it is unknown whichever it is."""
+    mock_log.create(topic, PARTITIONS)
+    assert topic_ids(Kafka(bootstrap_servers=mock_log.bootstrap), [topic], 5.0) == {topic: UNKNOWN}
+
+
+def test_a_broker_that_is_away_tells_no_ids() -> None:
+    assert topic_ids(Kafka(bootstrap_servers="127.0.0.1:1"), ["orders"], 0.05) == {}

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.archives import AT, arrow_schema, order, sink_path, touchpoint, write_parquet
-from tests.support.jobs import MOST_MESSAGES, Backfill
+from tests.support.jobs import MOST_MESSAGES, Backfill, Rebuild
 from tests.support.worker import Worker, moment, touch
 from tests.support.worker import order as live_order
-from worker.errors import ConfigError
+from worker.errors import ConfigError, SourceError
 
 A_DAY = 86_400_000_000  # micros
 FIRST, LATER, LAST = "2026-03-05", "2026-03-06", "2026-03-13"
@@ -88,3 +88,57 @@ def test_a_version_from_a_file_stands_where_its_offset_says(tmp_path: Path) -> N
         Backfill(worker, tmp_path / directory).run()
         assert worker.query("select refunded_cents from order_current") == [(standing,)]
     assert not worker.differences()
+
+
+# Offsets that files prove are of a topic: of which one is settled when they come in, never guessed later.
+
+
+def sink(directory: Path, rows: int = VISITS) -> Path:
+    """What a sink wrote of the topic's first messages."""
+    visits = [touchpoint(number) for number in range(rows)]
+    write_parquet(sink_path(directory / "sink", "touchpoints", 0, 0, rows - 1), visits, arrow_schema("touchpoints"))
+    return directory / "sink"
+
+
+def fed_by(worker: Worker) -> list[tuple[object, ...]]:
+    return worker.rows("day_offset", "day", "topic_id", "last_offset", "rows")
+
+
+def test_a_day_that_files_fed_before_the_topic_was_first_read_is_rebuilt_from_the_log(tmp_path: Path) -> None:
+    worker = new_worker(tmp_path)
+    Backfill(worker, sink(tmp_path), topic_ids=lambda: {"touchpoints": worker.log.topics["touchpoints"].id}).run()
+    assert fed_by(worker) == [(FIRST, worker.log.topics["touchpoints"].id, VISITS - 1, VISITS)]
+    worker.feed(*(touch("c1", FIRST, event_id=f"e{number}") for number in range(VISITS)))
+    worker.tamper("delete from touchpoint")
+    Rebuild(worker, FIRST).run()
+    assert worker.query("select count(*) from touchpoint") == [(VISITS,)]
+    assert not worker.differences()
+
+
+def test_a_topic_that_was_replaced_amid_a_backfill_is_not_the_one_that_its_files_came_from(tmp_path: Path) -> None:
+    worker = new_worker(tmp_path)
+    ids = iter(["the first", "the second"])
+    backfill = Backfill(worker, sink(tmp_path), topic_ids=lambda: {"touchpoints": next(ids)})
+    backfill.run(1)
+    worker.crash()
+    worker.feed(live_order("o1", FIRST))  # the stream begins meanwhile, with a topic of yet another id
+    backfill.run()
+    assert ("the first", VISITS) in worker.rows("day_offset", "topic_id", "rows")
+    with pytest.raises(SourceError, match="when its topic id was the first; it was replaced"):
+        Rebuild(worker, FIRST)
+
+
+def test_where_no_broker_told_the_topics_id_the_day_is_not_rebuilt_from_the_log(tmp_path: Path) -> None:
+    worker = new_worker(tmp_path)
+    Backfill(worker, sink(tmp_path)).run()
+    worker.feed(live_order("o1", LATER))
+    with pytest.raises(SourceError, match="when its topic id was not known yet"):
+        Rebuild(worker, FIRST)
+
+
+def test_a_bad_row_of_a_file_is_kept_once_whatever_the_topics_id_is(tmp_path: Path) -> None:
+    worker = new_worker(tmp_path)
+    write_parquet(sink(tmp_path) / "touchpoints-bad.parquet", [touchpoint(99, session_id="")], arrow_schema("touchpoints"))
+    Backfill(worker, tmp_path / "sink").run()
+    Backfill(worker, tmp_path / "sink", topic_ids=lambda: {"touchpoints": "known now"}).run()
+    assert worker.query("select count(*) from rejected") == [(1,)]

@@ -1,6 +1,6 @@
 """Jobs on a tests' Worker, in one thread: pieces are read and committed one by one, with whatever a test does between them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -122,10 +122,12 @@ class Readmission(Rebuild):
 
 
 class Backfill:
-    """tidemark backfill into the worker's file, MOST_MESSAGES rows a piece."""
+    """tidemark backfill into the worker's file, MOST_MESSAGES rows a piece. `topic_ids`: what the broker tells."""
 
-    def __init__(self, worker: Worker, directory: Path, *, advance_watermark: bool = False) -> None:
-        self.worker, self.directory, self.advance_watermark = worker, directory, advance_watermark
+    def __init__(
+        self, worker: Worker, directory: Path, *, advance_watermark: bool = False, topic_ids: Callable[[], Mapping[str, str]] = dict
+    ) -> None:
+        self.worker, self.directory, self.advance_watermark, self.topic_ids = worker, directory, advance_watermark, topic_ids
         self.id = worker.store.add_job("backfill", {}, "a test", worker.now)
 
     def run(self, pieces: int | None = None) -> JobRow:
@@ -139,7 +141,7 @@ class Backfill:
         settings, committer = self.worker.settings, self.worker.pipeline.committer
         zone = ReportingZone(settings.time.reporting_time_zone)
         plan = plan_archive(self.directory, settings.kafka.topics)
-        feed = ArchiveFeed(plan, zone, settings.time.future_guard, MOST_MESSAGES, feed_resume_point(row))
+        feed = ArchiveFeed(plan, zone, settings.time.future_guard, MOST_MESSAGES, feed_resume_point(row), self.topic_ids)
         return MergeJob(row, feed, committer, settings, lambda *_: None, advance_watermark=self.advance_watermark)
 
 

@@ -1,6 +1,7 @@
 """Backfill's reading: from files to portions of events, against the reference; offsets, rejected rows, resume points."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,7 +29,8 @@ from tests.support.archives import (
 from tests.support.messages import WRITER_SCHEMAS, WRITERS, Produced, avro_record
 from tests.support.reference.decoding import FIELDS, Invalid, decoded_event
 from tests.support.streams import STREAMS, random_options, random_stream
-from worker.backfill import OriginColumns
+from worker.backfill import ArchiveFeed, OriginColumns
+from worker.decode import ReportingZone
 from worker.decode.reasons import Reason
 from worker.errors import ArchiveError, ConfigError
 from worker.events import EventBatch, FileRow, MessageBatch, Origin, Stage, Stream
@@ -170,6 +172,25 @@ def test_offsets_come_from_a_sinks_names_where_no_row_can_be_missing(tmp_path: P
     touchpoints_parquet(sink_path(tmp_path, "touchpoints", 2, 0), range(10))
     touchpoints_parquet(sink_path(tmp_path, "touchpoints", 2, 10), range(10, 15))
     assert read(tmp_path, max_rows=4).places() == [(2, offset) for offset in range(10)] + [(-1, -1)] * 5
+
+
+def test_of_which_topics_offsets_are_is_asked_once_and_only_where_there_are_some(tmp_path: Path) -> None:
+    touchpoints_parquet(tmp_path / "touchpoints-0.parquet", range(3))
+    touchpoints_parquet(sink_path(tmp_path, "touchpoints", 2, 0, 3), range(3, 7))
+    asked: list[dict[str, str]] = []
+
+    def topic_ids() -> dict[str, str]:
+        asked.append({"touchpoints": "3f2a"})
+        return asked[-1]
+
+    def feed(point: Any = None) -> ArchiveFeed:
+        return ArchiveFeed(plan(tmp_path), ReportingZone("UTC"), FUTURE_GUARD, 2, point, topic_ids)
+
+    portions = list(iter(partial(feed().next, NOW), None))
+    assert [bool(portion.topic_ids) for portion in portions if portion] == [False, False, True, True]
+    assert len(asked) == 1
+    of_rest = feed(portions[2] and portions[2].resume_point).next(NOW)
+    assert (of_rest and of_rest.topic_ids, len(asked)) == ({"touchpoints": "3f2a"}, 1)
 
 
 def test_a_gap_before_the_next_file_leaves_offsets_unknown(tmp_path: Path) -> None:

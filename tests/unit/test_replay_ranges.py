@@ -206,7 +206,7 @@ def test_every_day_that_the_log_can_not_give_is_named_at_once(log: FakeLog) -> N
         "2026-03-03 was fed by files without offsets, of orders",
         "2026-03-04 needs touchpoints/0 up to offset 80, the log ends before 80: it was cut or restored",
         "2026-03-05 was fed by products, which is not among kafka.topics any more",
-        "2026-03-07 was fed by files with offsets of orders, before this topic was first read: they may be another's of that name",
+        "2026-03-07 was fed by files with offsets of orders when its topic id was not known yet: they may be another's of that name",
     ]
     assert caught.value.remedy == (
         "What is gone, from an archive:  tidemark backfill --from-archive DIR\nDays that the log has whole, for --rebuild-days:  2026-03-06"

@@ -1,6 +1,7 @@
 """A feed without the events of other days."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, overload
 
@@ -29,7 +30,7 @@ class DaysFeed:
 
     def next(self, now: datetime) -> Portion | None:
         portion = self._feed.next(now)
-        return portion and Portion(self._filtered(portion.batch), portion.resume_point, portion.done)
+        return portion and replace(portion, batch=self._filtered(portion.batch))
 
     def close(self) -> None:
         self._feed.close()

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -59,9 +59,14 @@ class ArchiveFeed:
         future_guard: timedelta,
         max_rows: int,
         resume_point: Mapping[str, Any] | None = None,
+        topic_ids: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
-        """`max_rows`: in a portion at most. Raises ArchiveError where the plan is not the one of the resume point."""
+        """`max_rows`: in a portion at most. `topic_ids` says of which topics the offsets are that files prove; it is asked once, and not
+        again from a resume point on, for a topic may be replaced meanwhile. Raises ArchiveError where the plan is not the resume point's.
+        """
         self._plan, self._zone, self._future_guard, self._max_rows = plan, zone, future_guard, max_rows
+        self._ask_topic_ids = topic_ids
+        self._topic_ids: Mapping[str, str] | None = (resume_point or {}).get("topic_ids")
         self._pieces = self._read(_progress(plan, resume_point))
         self._held: _Piece | None = None
         self._is_at_end = False
@@ -75,8 +80,11 @@ class ArchiveFeed:
         if not taken:
             return None
         after = taken[-1].after
-        resume_point = {"archive": self._plan.fingerprint} | asdict(after)
-        return Portion(self._decoded(taken, micros(now + self._future_guard)), resume_point, after.done)
+        batch = self._decoded(taken, micros(now + self._future_guard))
+        if self._topic_ids is None and _has_offsets(batch):
+            self._topic_ids = dict(self._ask_topic_ids())
+        resume_point = {"archive": self._plan.fingerprint, "topic_ids": self._topic_ids} | asdict(after)
+        return Portion(batch, resume_point, after.done, self._topic_ids or {})
 
     def close(self) -> None:
         self._pieces.close()
@@ -151,7 +159,11 @@ def _progress(plan: ArchivePlan, resume_point: Mapping[str, Any] | None) -> _Pro
             + (", but changed" if told[0] == told[1] else ""),
             "Names, sizes, times of change and the mapping must be the same. Start anew: rows that are in are recognised.",
         )
-    return _Progress(**{name: value for name, value in resume_point.items() if name != "archive"})
+    return _Progress(**{name: value for name, value in resume_point.items() if name not in ("archive", "topic_ids")})
+
+
+def _has_offsets(batch: EventBatch) -> bool:
+    return any((events["offset"].to_numpy() >= 0).any() for events in batch.events.values())
 
 
 def _origins(piece: _Piece, read: Read, told: tuple[SmallInts, Ints] | None) -> tuple[SmallInts, Ints]:

@@ -1,7 +1,7 @@
 """Where a job's events come from: a range of the log, files, messages that were kept."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -10,11 +10,15 @@ from worker.events import EventBatch
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """One batch of a feed. `resume_point` (what JSON has) is where the feed goes on after it; `done`: messages or rows until then."""
+    """One batch of a feed. `resume_point` (what JSON has) is where the feed goes on after it; `done`: messages or rows until then.
+
+    `topic_ids`: those of the topics whose offsets the batch has, where they may be others than the file's.
+    """
 
     batch: EventBatch
     resume_point: Mapping[str, Any]
     done: int
+    topic_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 class Feed(Protocol):

@@ -86,7 +86,8 @@ class MergeJob:
         if self._share is not None:
             self._share.judge(piece.batch, self._settings)
         progress = Progress(self._row.id, piece.done, self._feed.total, piece.resume_point, now)
-        self._committed(piece.batch, self._committer.commit(piece.batch, now, progress=progress))
+        identity = self._committer.identity_with(piece.topic_ids)
+        self._committed(piece.batch, self._committer.commit(piece.batch, now, identity=identity, progress=progress))
 
     def close(self) -> None:
         """Let go of the feed."""

@@ -50,7 +50,7 @@ def _rebuild_fault(row: DayOffset, now: Identity, bounds: Mapping[Partition, Bou
     if row.topic not in now.topic_ids:
         return f"was fed by {row.topic}, which is not among kafka.topics any more"
     if row.topic_id == UNKNOWN != now.topic_ids[row.topic]:
-        return f"was fed by files with offsets of {row.topic}, before this topic was first read: they may be another's of that name"
+        return f"was fed by files with offsets of {row.topic} when its topic id was not known yet: they may be another's of that name"
     if row.topic_id != now.topic_ids[row.topic]:
         return f"was fed by {row.topic} when its topic id was {row.topic_id}; it was replaced, the broker has {now.topic_ids[row.topic]}"
     partition = Partition(row.topic, row.partition)

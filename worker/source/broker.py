@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -132,6 +132,17 @@ class Broker:
                 f"{what} does not exist on the broker at {self._address}", "It is waited for: create it, or correct kafka.topics."
             )
         return Unavailable(f"the broker at {self._address} did not tell of {what}: {error.str()}", "It is waited for.")
+
+
+def topic_ids(settings: config.Kafka, topics: Iterable[str], timeout: float) -> dict[str, str]:
+    """The ids of those topics that the broker tells of within `timeout` seconds; none where it is away. Raises ConfigError."""
+    told: dict[str, str] = {}
+    with closing(Broker(settings)) as broker, suppress(Unavailable, SourceError):
+        broker.cluster_id(timeout)
+        for topic in topics:
+            with suppress(Unavailable, SourceError):
+                told[topic] = broker.topics([topic], timeout)[topic].id
+    return told
 
 
 def refused(what: str, why: str) -> SourceError:
