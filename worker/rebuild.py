@@ -122,6 +122,7 @@ class RebuildJob:
         with self._committer.transaction(now, self._days.origin, identity=self._committer.identity_with(self._topic_ids)) as tx:
             self._clear(tx)
             tx.stage("read_range", self._read_ranges())
+            tx.run("rebuild/held", day=day)
             if is_sealed and (beyond := tx.rows("rebuild/beyond", day=day)):
                 raise _fed_from_elsewhere(day, beyond)
             if is_sealed and (lacking := tx.rows("rebuild/lacking", day=day)):

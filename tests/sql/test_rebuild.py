@@ -232,6 +232,47 @@ def test_a_sealed_day_is_rebuilt_from_files_that_have_all_of_it(sealed_shop: Wor
     assert everything(sealed_shop) | {"day_offset": []} == before | {"day_offset": []}
 
 
+OFF = {"the first of its tables": ["daily_channel", "daily_sales"]}
+OFF["all of its tables"] = [*OFF["the first of its tables"], "daily_reach", "hourly_traffic", "daily_region", "hourly_sales"]
+
+
+@pytest.mark.parametrize("off", OFF.values(), ids=OFF.keys())
+@pytest.mark.parametrize("is_on_when_sealed", [True, False])
+def test_what_a_sealed_day_held_is_known_where_tables_that_count_it_are_off(
+    tmp_path: Path, off: list[str], is_on_when_sealed: bool
+) -> None:
+    switched = dict.fromkeys(off, False)
+    worker = Worker(tmp_path, retention={"days": 2}, tables={} if is_on_when_sealed else switched)
+    worker.feed(touch("c1", DAY), touch("c2", DAY, product_id="p1"), order("o1", DAY), close="2026-03-09")
+    worker.reopen(tables=switched)
+    worker.tamper("update daily_category set units = units + 1")
+    Rebuild(worker, DAY).run()
+    assert worker.revision(DAY) == 2
+    assert (worker.ledger(DAY).late_new, worker.ledger(DAY).touchpoints, worker.ledger(DAY).orders) == (0, 0, 0)
+    assert not worker.differences()
+    worker.close()
+
+
+def test_a_table_that_is_off_keeps_nothing_of_a_sealed_day_that_is_another_one_now(sealed_shop: Worker) -> None:
+    sealed_shop.reopen(tables={"daily_channel": False})
+    Rebuild(sealed_shop, DAY).run()
+    assert sealed_shop.rows("daily_channel", "touchpoints") == [(2,)]  # it is the same
+    sealed_shop.feed(touch("c3", DAY))
+    Readmission(sealed_shop, DAY).run()
+    assert (sealed_shop.ledger(DAY).late_new, sealed_shop.ledger(DAY).touchpoints) == (1, 1)
+    sealed_shop.reopen(tables={})
+    assert sealed_shop.rows("daily_channel") == []
+    assert not sealed_shop.differences()
+
+
+def test_a_sealed_day_is_not_lost_to_files_that_lack_some_of_it_where_a_table_is_off(sealed_shop: Worker) -> None:
+    sealed_shop.reopen(tables={"daily_channel": False, "daily_sales": False})
+    job = FromFiles(sealed_shop, DAY)
+    job.streams = frozenset()
+    with pytest.raises(ArchiveError, match="0 of its 1 orders, 0 of its 2 touchpoints"):
+        job.run()
+
+
 @pytest.mark.parametrize(("held", "lacking"), [(Stream.TOUCHPOINTS, "0 of its 1 orders"), (Stream.ORDERS, "0 of its 2 touchpoints")])
 def test_a_sealed_day_is_not_lost_to_files_that_lack_some_of_it(sealed_shop: Worker, held: Stream, lacking: str) -> None:
     before = everything(sealed_shop)

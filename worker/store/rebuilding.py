@@ -37,8 +37,8 @@ def rebuild_day(
 ) -> RebuiltDay:
     """Put the staged events of `day` in the place of the stored ones, and fill its tables by their definitions.
 
-    Expects read_range to be staged: the offsets that were read. Rows that came from elsewhere stand. Expired messages up to the id
-    `readmitted` are among the staged events.
+    Expects read_range to be staged, the offsets that were read, and sql/rebuild/held to have run. Rows that came from elsewhere stand.
+    Expired messages up to the id `readmitted` are among the staged events.
     """
     tables = [name for name, table in TABLES.items() if name in tables_on and table.streams & _STREAMS]
     _keep_old(connection, day)
@@ -54,7 +54,8 @@ def rebuild_day(
         tx.run(name, day=day)
     changed = [name for name in tables if _refill(tx, connection, name, day)]
     tx.run("rebuild/mart_dirty", is_changed=bool(changed))
-    days = _changed_days(connection, day, any(TABLES[name].is_daily for name in changed), closed_before)
+    is_other_day = any(TABLES[name].is_daily for name in changed)
+    days = _changed_days(connection, day, is_other_day, closed_before)
     tx.stage_days("changed_day", days)
     tx.run("rebuild/batch_day", day=day, is_sealed=is_sealed)
     outcomes = _outcomes(connection, day)
@@ -62,6 +63,8 @@ def rebuild_day(
     tx.run("rebuild/resolved", day=day)
     if is_sealed:
         tx.run("rebuild/admitted", day=day, readmitted=readmitted)
+        if is_other_day:
+            retention.forget_day(connection, TABLES.keys() - tables_on, day)
         retention.seal_again(connection, tables_on, day)
     for other in _sealed_others(connection):
         retention.seal_again(connection, {"daily_users"}, other)
@@ -74,8 +77,8 @@ def rebuild_day(
 
 
 def _keep_old(connection: duckdb.DuckDBPyConnection, day: date) -> None:
-    """What the day's tables say before: of a sealed day, all that is known of what it held."""
-    for table in ("customer_day", "daily_channel", "daily_sales"):
+    """What the day's tables say before."""
+    for table in ("customer_day", "daily_sales"):
         connection.execute(f"create or replace temp table old_{table} as from {table} where day = $day", {"day": day})
     connection.execute("create or replace temp table other_day as select *, false as is_sealed from daily_users where false")
 

@@ -39,11 +39,24 @@ def seal(
 
 def seal_again(connection: duckdb.DuckDBPyConnection, tables_on: Collection[str], day: date) -> None:
     """Rows of these tables, of a day that is sealed, were rebuilt: new checksums, and its event and keyed rows go."""
-    for table in tables_on:
-        connection.execute("delete from day_checksum where day = $day and table_name = $table", {"day": day, "table": table})
+    _forget_checksums(connection, tables_on, day)
     _keep_checksums(connection, tables_on, day, day + timedelta(days=1))
     for table in _DROPPED:
         connection.execute(f"delete from {table} where day = $day", {"day": day})
+
+
+def forget_day(connection: duckdb.DuckDBPyConnection, tables_off: Collection[str], day: date) -> None:
+    """A sealed day was rebuilt and is another one now: what tables that are off still said of it goes, lest they be read when on again."""
+    off = set(tables_off).intersection(SEALED_TABLES)
+    _forget_checksums(connection, off, day)
+    for table in off:
+        connection.execute(f"delete from {table} where day = $day", {"day": day})
+
+
+def _forget_checksums(connection: duckdb.DuckDBPyConnection, tables: Collection[str], day: date) -> None:
+    connection.execute(
+        "delete from day_checksum where day = $day and table_name in (from unnest($tables))", {"day": day, "tables": list(tables)}
+    )
 
 
 def _keep_checksums(connection: duckdb.DuckDBPyConnection, tables_on: Collection[str], first: date, before: date) -> None:
