@@ -201,7 +201,7 @@ class Rejected:
 
     `reason` is a short label from a closed set (a metric's label), `detail` the exact error. Where the message came from a file,
     `file` and `row` are set, the value is the row as JSON, and partition and offset are -1 unless the file proves them. One that was
-    kept before, and is rejected again, has its id there.
+    kept before, and is rejected again, has its id there and the id of the topic that it was of then.
     """
 
     stream: Stream
@@ -218,6 +218,7 @@ class Rejected:
     file: str | None = None
     row: int | None = None
     kept_id: int | None = None
+    topic_id: str | None = None
 
 
 _STRING = pa.string()

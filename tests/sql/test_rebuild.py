@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.jobs import Readmission, Rebuild, log_feed
-from tests.support.worker import Worker, order, touch
+from tests.support.messages import framed
+from tests.support.worker import Worker, moment, order, touch
 from worker.errors import ArchiveError, SourceError
 from worker.events import Origin, Partition, Stream
 from worker.jobs.job import Job
@@ -308,3 +309,34 @@ def test_expired_events_are_readmitted_with_their_whole_day(sealed_shop: Worker)
     assert (sealed_shop.ledger(DAY).reason, sealed_shop.ledger_sales(DAY).net_cents) == ("readmit", 900)
     assert sealed_shop.query("select is_sealed, revision from day_state where day = date '2026-03-05'") == [(True, 2)]
     assert not sealed_shop.differences()
+
+
+def test_expired_events_that_are_rejected_now_stay_on_the_list(sealed_shop: Worker) -> None:
+    """Their schema is not to be had any more. What was readmitted beside them has come in."""
+    record = {"event_id": "e", "session_id": "s", "occurred_at": moment(DAY), "event_type": "page_view", "channel": "email"}
+    sealed_shop.feed(replace(touch("c3", DAY), value_bytes=framed(2, record)), touch("c4", DAY))
+    assert sealed_shop.accounting("touchpoints")["expired"] == 2
+    sealed_shop.schemas.missing = {2}
+    sealed_shop.reopen()
+    Readmission(sealed_shop, DAY).run()
+    assert sealed_shop.rows("daily_reach", "touchpoints") == [(3,)]
+    assert sealed_shop.query("select resolution from expired order by id") == [(None,), ("accepted",)]
+    assert sealed_shop.query('select reason from rejected semi join expired using (topic, topic_id, partition, "offset")') == [
+        ("unknown_schema",)
+    ]
+    sealed_shop.schemas.missing = set()
+    sealed_shop.reopen()
+    Readmission(sealed_shop, DAY).run()
+    assert sealed_shop.rows("daily_reach", "touchpoints") == [(4,)]
+    assert sealed_shop.query("select distinct resolution from expired") == [("accepted",)]
+    assert sealed_shop.query("select resolution from rejected") == [("accepted",)]
+
+
+def test_an_expired_event_of_a_topic_that_was_replaced_keeps_its_topic_where_it_is_rejected(sealed_shop: Worker) -> None:
+    sealed_shop.feed(touch("c3", DAY))
+    sealed_shop.tamper("update expired set topic_id = 'an earlier one'")
+    sealed_shop.schemas.missing = {3}
+    sealed_shop.reopen()
+    Readmission(sealed_shop, DAY).run()
+    assert sealed_shop.query("select resolution from expired") == [(None,)]
+    assert sealed_shop.query("select topic_id from rejected") == [("an earlier one",)]

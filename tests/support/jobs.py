@@ -101,9 +101,7 @@ class Readmission(Rebuild):
 
     def _job(self, row: JobRow) -> Job:
         worker, settings = self.worker, self.worker.settings
-        decoder = Decoder(
-            WriterSchemas(), ReportingZone(settings.time.reporting_time_zone), settings.time.future_guard, settings.kafka.topics
-        )
+        decoder = worker.decoder()
         ((last_id,),) = worker.query("select max(id) from expired")
         point, of_expired = Chain.points(feed_point(row))
         feed = ExpiredFeed(

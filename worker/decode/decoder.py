@@ -63,6 +63,7 @@ class Decoder:
 
     def _rejected(self, stream: Stream, messages: Sequence[Message], rejection: "_Rejection") -> Rejected:
         message = messages[rejection.seq]
+        kept = message if isinstance(message, KeptMessage) else None
         kind, timestamp = message.timestamp()
         partition, offset = message.partition(), message.offset()
         return Rejected(
@@ -77,7 +78,8 @@ class Decoder:
             key=message.key(),
             headers=headers_of([message])[0] or (),
             timestamp_ms=timestamp if kind else None,
-            kept_id=message.id if isinstance(message, KeptMessage) else None,
+            kept_id=kept.id if kept else None,
+            topic_id=kept.topic_id if kept else None,
         )
 
 

@@ -225,6 +225,7 @@ class _AvroRows:
 def rejected(stream: Stream, message: Message, reason: Reason, detail: str) -> Rejected:
     """A row that could not become an event; `message` is a FileRow, or a kept one."""
     partition, offset = message.partition(), message.offset()
+    kept = message if isinstance(message, KeptMessage) else None
     return Rejected(
         stream=stream,
         topic=message.topic() or "",
@@ -236,7 +237,8 @@ def rejected(stream: Stream, message: Message, reason: Reason, detail: str) -> R
         value=message.value(),
         file=getattr(message, "file", None),
         row=getattr(message, "row", None),
-        kept_id=message.id if isinstance(message, KeptMessage) else None,
+        kept_id=kept.id if kept else None,
+        topic_id=kept.topic_id if kept else None,
     )
 
 

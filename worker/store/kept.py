@@ -36,7 +36,7 @@ def rejected_rows(rejected: Sequence[Rejected], identity: Identity, *, to_dlq: b
         {
             "stream": r.stream.value,
             "topic": r.topic,
-            "topic_id": identity.topic_ids.get(r.topic, UNKNOWN),
+            "topic_id": r.topic_id or identity.topic_ids.get(r.topic, UNKNOWN),
             "partition": r.partition,
             "offset": r.offset,
             "file": r.file,
