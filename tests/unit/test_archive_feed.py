@@ -4,6 +4,7 @@ import json
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -108,6 +109,14 @@ def test_the_index_of_an_event_is_its_rows_place_among_the_messages(tmp_path: Pa
         str(tmp_path / "touchpoints-2.parquet"),
         2,
     )
+
+
+def test_a_column_of_parquets_uuids_holds_ids(tmp_path: Path) -> None:
+    ids = [UUID(int=number << 64 | 7) for number in range(3)]
+    schema = arrow_schema("touchpoints").set(0, pa.field("event_id", pa.uuid()))
+    assert schema.names.count("event_id") == 1
+    write_parquet(tmp_path / "touchpoints.parquet", [touchpoint(number, event_id=each.bytes) for number, each in enumerate(ids)], schema)
+    assert read(tmp_path).ids() == [str(each) for each in ids]
 
 
 # Resume points

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -125,6 +126,33 @@ def test_integers_of_any_width_are_the_same_numbers_and_what_does_not_fit_is_rej
 )
 def test_texts_of_any_encoding_are_the_same(kind: pa.DataType) -> None:
     assert column("campaign", pa.array(["é", None, "", "nul\0", "😀"], pa.string()).cast(kind)) == ["é", None, "", "nul\0", "😀"]
+
+
+UUIDS = ["0e4b5a6c-7d8e-4f90-a1b2-c3d4e5f60718", None, "ffffffff-0000-0000-0000-00000000000a"]
+
+
+def uuids(texts: Sequence[str | None]) -> pa.Array:
+    return pa.array([text and UUID(text).bytes for text in texts], pa.uuid())
+
+
+def test_a_uuid_is_its_text() -> None:
+    assert column("campaign", uuids(UUIDS)) == UUIDS
+    assert column("campaign", uuids(UUIDS).slice(1)) == UUIDS[1:]
+    assert column("campaign", uuids([None])) == [None]
+    assert read(touchpoints(campaign=uuids([])))[0] == []
+
+
+def test_a_uuid_of_an_item_is_its_text_and_one_that_must_not_be_null_rejects_its_order() -> None:
+    count = pa.array([1, 1, 1])
+    names = ["product_id", "quantity", "unit_price_cents", "discount_cents"]
+    items = pa.StructArray.from_arrays([uuids([UUIDS[0], UUIDS[2], None]), count, count, count], names)
+    rows, broken = read(orders(pa.ListArray.from_arrays([0, 2, 3], items)), Stream.ORDERS)
+    assert [each["product_id"] for row in rows for each in row["items"]] == [UUIDS[0], UUIDS[2]]
+    assert [row for row, _ in broken] == [1]
+
+
+def test_a_row_with_a_uuid_is_kept_as_json_with_its_text() -> None:
+    assert json.loads(READERS[Stream.TOUCHPOINTS].arrow_rows(touchpoints(campaign=uuids(UUIDS))).as_json(0))["campaign"] == UUIDS[0]
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.string(), pa.large_string()])

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from worker.decode.arrays import rows_of_bad_utf8
 from worker.decode.avro import NO_DEFAULT, Array, Record
 from worker.decode.cursor import Bools
+from worker.decode.ids import uuid_texts
 from worker.decode.plan import Column, arrow_schema, columns_of
 
 _MICROS_PER = {"s": 1_000_000, "ms": 1_000}
@@ -59,7 +60,7 @@ def _mismatches(field: Field, kind: pa.DataType, name: str) -> Iterator[str]:
 
 def _is_readable(column: Column, kind: pa.DataType) -> bool:
     if column.is_text:
-        return any(of(kind) for of in (*_STRINGS, *_BINARIES))
+        return any(of(kind) for of in (*_STRINGS, *_BINARIES)) or kind == pa.uuid()
     if column.is_time:
         return bool(pa.types.is_timestamp(kind)) or kind in (pa.int64(), pa.uint64())
     return bool(pa.types.is_integer(kind))
@@ -109,6 +110,8 @@ def _conformed(field: Field, array: pa.Array | None, n: int) -> tuple[pa.Array, 
 
 
 def _text(_: Column, array: pa.Array) -> tuple[pa.Array, Bools | None]:
+    if array.type == pa.uuid():
+        return uuid_texts(array), None
     if any(of(array.type) for of in _BINARIES):
         array = array.cast(pa.binary()).view(pa.string())
     array = array.cast(pa.string())

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from worker.decode.cursor import Bools, Bytes, Ints, Words
@@ -9,6 +10,8 @@ from worker.decode.cursor import Bools, Bytes, Ints, Words
 _HYPHEN, _LOW = ord("-"), np.uint64(0xFFFFFFFF)
 _BLOCK = 4_096  # texts parsed at once: they stay in the processor's cache
 _SIZE = 36  # characters of a UUID: 32 digits in groups of 8, 4, 4, 4 and 12, hyphens between them
+_DIGITS = [place for place in range(_SIZE) if place not in (8, 13, 18, 23)]
+_HEX = np.array([list(f"{byte:02x}".encode()) for byte in range(256)], np.uint8)
 
 
 def uuid_and_text(ids: pa.StringArray) -> tuple[pa.Array, pa.StringArray]:
@@ -31,6 +34,20 @@ def uuid_and_text(ids: pa.StringArray) -> tuple[pa.Array, pa.StringArray]:
         uuids[others] = text_hash(data, offsets[others], offsets[others + 1])
     storage = pa.Array.from_buffers(pa.binary(16), len(ids), [None, pa.py_buffer(uuids)])
     return pa.ExtensionArray.from_storage(pa.uuid(), storage), _texts(ids, is_uuid)
+
+
+def uuid_texts(uuids: pa.Array) -> pa.StringArray:
+    """Arrow's UUIDs as canonical texts; a null stays one."""
+    storage = uuids.storage
+    if not len(storage):
+        return pa.nulls(0, pa.string())
+    whole = storage.fill_null(bytes(16)) if storage.null_count else storage
+    data = np.frombuffer(whole.buffers()[1], np.uint8)[16 * whole.offset :][: 16 * len(whole)]
+    texts = np.full((len(whole), _SIZE), _HYPHEN, np.uint8)
+    texts[:, _DIGITS] = _HEX[data].reshape(-1, 32)
+    offsets = np.arange(0, _SIZE * len(whole) + 1, _SIZE, dtype=np.int32)
+    told = pa.StringArray.from_buffers(len(whole), pa.py_buffer(offsets), pa.py_buffer(texts))
+    return pc.if_else(storage.is_valid(), told, pa.scalar(None, pa.string())) if storage.null_count else told
 
 
 def _texts(ids: pa.StringArray, is_uuid: Bools) -> pa.StringArray:

@@ -49,7 +49,7 @@ def _plain(field: Field, value: pa.Scalar) -> Any:
         return value.as_buffer().to_pybytes().decode(errors="surrogateescape")
     if isinstance(value, pa.TimestampScalar):
         return _micros(value.value, value.type.unit)
-    return value.as_py()
+    return str(value.as_py()) if value.type == pa.uuid() else value.as_py()
 
 
 def _micros(count: int, unit: str) -> int | str:
