@@ -22,7 +22,6 @@ from worker.events import EVENT_SCHEMAS, EventBatch, Origin, Partition, Stream, 
 from worker.jobs.feed import Feed, Portion
 from worker.pipeline import RejectedShare
 from worker.source.ranges import Range
-from worker.store import Transaction
 from worker.store.jobs import JobRow, Progress
 
 log = structlog.get_logger()
@@ -103,7 +102,6 @@ class RebuildJob:
         point = {"feed": dict(portion.resume_point), "staged": staged, "read": portion.done, "topic_ids": topic_ids}
         identity = self._committer.identity_with(topic_ids)
         with self._committer.transaction(now, self._days.origin, identity=identity) as tx:
-            self._clear(tx)
             for stream in _STREAMS:
                 tx.stage(f"staged_{stream.removesuffix('s')}", rows[stream])
             tx.run("rebuild/stage", base=self._staged)
@@ -120,7 +118,6 @@ class RebuildJob:
         point["next_day"] = (day + timedelta(days=1)).isoformat()
         done = self._read + sum(known <= day for known in self._known)
         with self._committer.transaction(now, self._days.origin, identity=self._committer.identity_with(self._topic_ids)) as tx:
-            self._clear(tx)
             tx.stage("read_range", self._read_ranges())
             tx.run("rebuild/held", day=day)
             if is_sealed and (beyond := tx.rows("rebuild/beyond", day=day)):
@@ -137,11 +134,6 @@ class RebuildJob:
             tx.save_progress(Progress(self._row.id, done, self._total, point, now), books)
         self._committer.forget_members()
         log.info("day_rebuilt", day=day, tables=rebuilt.changed_tables, days_changed=rebuilt.changed_days)
-
-    def _clear(self, tx: Transaction) -> None:
-        """Where nothing was laid aside yet, what is there was left by a rebuild that failed or was cancelled."""
-        if not self._staged:
-            tx.run("rebuild/clear")
 
     @property
     def _total(self) -> int | None:

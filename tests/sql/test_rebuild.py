@@ -13,7 +13,7 @@ from worker.errors import ArchiveError, SourceError
 from worker.events import Origin, Partition, Stream
 from worker.jobs.job import Job
 from worker.rebuild import Days, RebuildJob, feed_point
-from worker.store.jobs import JobRow
+from worker.store.jobs import JobRow, JobState
 
 DAY, NEXT_DAY = "2026-03-05", "2026-03-06"
 DAMAGES = {
@@ -289,10 +289,25 @@ def test_what_a_rebuild_that_was_cancelled_has_left_is_no_part_of_the_next_one(s
     cancelled = Rebuild(shop, DAY)
     cancelled.run(1)
     shop.tamper("update rebuild_order set net_cents = 7, updated_at = updated_at + interval 1 second")
+    shop.store.set_job_state(cancelled.id, JobState.CANCELLED, shop.now)
     nothing = FromFiles(shop, DAY)
     nothing.streams = frozenset()
     nothing.run()
     assert everything(shop) == before
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED])
+def test_what_was_laid_aside_goes_when_the_rebuild_ends_without_bringing_it_in(shop: Worker, state: JobState) -> None:
+    def laid_aside() -> list[tuple[object, ...]]:
+        return shop.query("select (select count(*) from rebuild_touchpoint), (select count(*) from rebuild_order)")
+
+    begun, waiting = Rebuild(shop, DAY), Rebuild(shop, NEXT_DAY)
+    begun.run(1)
+    assert laid_aside() != [(0, 0)]
+    shop.store.set_job_state(waiting.id, state, shop.now)
+    assert laid_aside() != [(0, 0)]
+    shop.store.set_job_state(begun.id, state, shop.now)
+    assert laid_aside() == [(0, 0)]
 
 
 def test_expired_events_are_readmitted_with_their_whole_day(sealed_shop: Worker) -> None:

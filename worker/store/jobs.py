@@ -24,6 +24,9 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+_ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a job is once a commit is done. `resume_point` is what JSON has; `total` None: unknown still."""
@@ -57,7 +60,7 @@ class JobRow:
     @property
     def is_unfinished(self) -> bool:
         """It goes on when a worker starts."""
-        return self.state in {JobState.QUEUED, JobState.RUNNING}
+        return self.state not in _ENDED
 
 
 _COUNTS = ("read", *(outcome.value for outcome in Outcome))
@@ -78,8 +81,10 @@ def add(connection: duckdb.DuckDBPyConnection, kind: str, arguments: Mapping[str
 
 
 def set_state(connection: duckdb.DuckDBPyConnection, job_id: int, state: JobState, now: datetime, message: str = "") -> None:
-    """It begins, or ends."""
+    """It begins, or ends; then what it had laid aside goes. Within the caller's transaction."""
     run(connection, "state/job_state", {"id": job_id, "state": state.value, "message": message, "now": now.replace(tzinfo=None)})
+    if state in _ENDED:
+        run(connection, "rebuild/clear", {"id": job_id})
 
 
 def save_progress(connection: duckdb.DuckDBPyConnection, progress: Progress, accounting: Accounting | None) -> None:

@@ -298,7 +298,7 @@ class Store:
 
     def set_job_state(self, job_id: int, state: JobState, now: datetime, message: str = "") -> None:
         """A job begins, or ends. Raises StoreError."""
-        with database.told(self.path):
+        with database.told(self.path), database.transaction(self._connection):
             jobs.set_state(self._connection, job_id, state, now, message)
 
     def close(self) -> None:
