@@ -2,12 +2,13 @@
 -- grain: (day, event_id)   reads: touchpoint, session_day   parameters: touch_types
 -- Rows of sealed days stay, so a conversion keeps its touches when their days are sealed before its own.
 /*
-unit = "customer"
+unit = "session"
 priority = 10
 internal = true
 kept_by = "day"
 [columns]
 day = { about = "the event's day" }
+session_id = { about = "its session" }
 event_id = { about = "the touchpoint" }
 customer_id = { about = "its customer; of an anonymous one, its session's" }
 occurred_at = { unit = "UTC", about = "when it happened" }
@@ -33,10 +34,10 @@ with named as (
     where t.customer_id is null and s.customer_id is not null
       and (t.event_type in ('page_view', 'cart_add') or list_contains($touch_types, t.event_type))
 )
-select day, event_id, customer_id, occurred_at, channel, coalesce(campaign, '(none)') as campaign,
+select day, session_id, event_id, customer_id, occurred_at, channel, coalesce(campaign, '(none)') as campaign,
        list_contains($touch_types, event_type) as is_touch, event_type = 'cart_add' as is_cart_add
 from named where event_type <> 'page_view'
 union all
-select day, event_id, customer_id, occurred_at, channel, coalesce(campaign, '(none)') as campaign, true as is_touch, false as is_cart_add
+select day, session_id, event_id, customer_id, occurred_at, channel, coalesce(campaign, '(none)') as campaign, true as is_touch, false as is_cart_add
 from named where event_type = 'page_view'
 qualify list_contains($touch_types, event_type) or row_number() over (partition by day, session_id order by occurred_at, event_id) = 1

@@ -48,6 +48,7 @@ class Unit(StrEnum):
 
     WHOLE = "whole"
     CUSTOMER = "customer"
+    SESSION = "session"  # of a day
     DAY = "day"
     MONTH = "month"
     APPEND = "append"  # what is written once is never replaced
@@ -57,7 +58,7 @@ class Unit(StrEnum):
     @property
     def key(self) -> str | None:
         """The column that says which rows are replaced, where not all are."""
-        return {Unit.CUSTOMER: "customer_id", Unit.DAY: "day", Unit.MONTH: "month"}.get(self)
+        return {Unit.CUSTOMER: "customer_id", Unit.SESSION: "session_id", Unit.DAY: "day", Unit.MONTH: "month"}.get(self)
 
 
 class OnSchemaChange(StrEnum):

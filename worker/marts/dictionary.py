@@ -22,6 +22,7 @@ Types: TypeAlias = Mapping[str, Mapping[str, str]]
 _REFRESHED = {
     Unit.WHOLE: "all rows at each refresh",
     Unit.CUSTOMER: "the rows of customers of whom something has changed",
+    Unit.SESSION: "the rows of sessions in which something has changed",
     Unit.DAY: "the rows of days in which something has changed",
     Unit.MONTH: "the rows of months in which something has changed",
     Unit.APPEND: "rows are added, never replaced",

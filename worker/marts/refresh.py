@@ -204,7 +204,7 @@ class _Refresh:
         state = self._states.get(mart.name)
         if state is None and self._target.columns:
             raise ConfigError(f"mart {mart.name}: there is a table of that name, which no mart has made", "Give the mart another name.")
-        if state is not None and state.version != self._refresher.version(mart):
+        if state is not None and not self._is_of_version(mart):
             self._target.make_way(is_view=mart.unit is Unit.VIEW)
         reason = self._reason_for_all()
         if mart.unit is Unit.VIEW:
@@ -243,6 +243,11 @@ class _Refresh:
     def _is_provisional(self) -> bool:
         return self.as_of >= self._progress.closed_before
 
+    def _is_of_version(self, mart: Mart) -> bool:
+        """Its rows are there, and are those of its definition: then their columns are, too."""
+        state = self._states.get(mart.name)
+        return state is not None and state.version == self._refresher.version(mart)
+
     def _check_inputs(self) -> None:
         """All marts that it reads must be there and show the same day, and tables be on."""
         if gone := sorted((self._states.keys() & set(self._mart.reads)) - self._refresher.marts.keys()):
@@ -252,7 +257,7 @@ class _Refresh:
             raise ConfigError(f"mart {self._mart.name} reads {missing[0]}, which is switched off", f"Switch it on: tables.{missing[0]}")
         for other in self._refresher.inputs(self._mart):
             state = self._states.get(other.name)
-            if state is None or state.as_of != self.as_of or state.version != self._refresher.version(other):
+            if state is None or state.as_of != self.as_of or not self._is_of_version(other):
                 stands = "was never refreshed" if state is None else f"stands at {state.as_of}"
                 raise NotReady(f"mart {self._mart.name} waits for {other.name}, which {stands}", f"tidemark marts refresh {other.name}")
 
@@ -265,7 +270,7 @@ class _Refresh:
             return "first"
         if self._request.is_full:
             return "asked"
-        if state.version != self._refresher.version(mart):
+        if not self._is_of_version(mart):
             return "definition or parameters changed"
         if state.is_provisional or self._is_provisional or self.as_of < state.as_of:
             return "another as_of"
@@ -305,7 +310,7 @@ class _Refresh:
         """
         mart, target = self._mart, self._target
         source = self._source()
-        if is_first:
+        if is_first and not self._is_of_version(mart):
             target.check(source)
         if mart.unit is Unit.APPEND:
             return 0, target.add(source)

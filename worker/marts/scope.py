@@ -26,8 +26,16 @@ _ITEMS = """
 _MADE_OF = {"counted_order": ("order_current", _COUNTED), "order_item": ("order_current", _ITEMS)}
 _DIRTY = {
     Unit.CUSTOMER: "customer_id in (select customer_id from dirty_customer)",
+    Unit.SESSION: "(day, session_id) in (select day, session_id from changed_session)",
     Unit.DAY: "day in (select day from dirty_day)",
     Unit.MONTH: "month in (select month from dirty_month)",
+}
+# The statements of sql/refresh/ that find what is dirty.
+_STEPS = {
+    Unit.CUSTOMER: ("changed_session", "dirty_customer"),
+    Unit.SESSION: ("changed_session",),
+    Unit.DAY: ("dirty_day",),
+    Unit.MONTH: ("dirty_day", "dirty_month"),
 }
 _THE_SAME_FOR_ALL = frozenset({"file_setting", "progress"})
 _IN_DIRTY_SESSION = "semi join dirty_session using (day, session_id)"
@@ -86,7 +94,7 @@ def dirty_rows(unit: Unit) -> str:
 
 def _find_dirty(connection: duckdb.DuckDBPyConnection, mart: Mart, since: Since, as_of: date) -> None:
     parameters = {"as_of": as_of, "last_as_of": since.as_of, "read_at": since.read_at, "dirty_id": since.dirty_id}
-    steps = {Unit.CUSTOMER: ["dirty_customer"], Unit.DAY: ["dirty_day"], Unit.MONTH: ["dirty_day", "dirty_month"]}[mart.unit]
+    steps = list(_STEPS[mart.unit])
     if mart.unit is Unit.CUSTOMER and "touchpoint" in mart.reads:
         steps.append("dirty_session")
     for step in steps:

@@ -6,7 +6,6 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
 Objective = Callable[[Array], tuple[float, Array]]
@@ -41,6 +40,7 @@ def maximum(mean_log_likelihood: Objective, customers: float, start: Array) -> O
 
     mean_log_likelihood: log parameters -> (mean over customers, its gradient).
     """
+    from scipy.optimize import minimize  # .3 s to import, and most refreshes fit nothing
 
     def descent(log_parameters: Array) -> tuple[float, Array]:
         value, gradient = mean_log_likelihood(log_parameters)
