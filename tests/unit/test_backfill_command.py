@@ -49,3 +49,13 @@ def test_rejected_rows_of_files_are_kept_and_not_sent_to_the_topic_of_rejected_m
     ended = tidemark("backfill", "--from-archive", "archive")
     assert ended.code == ExitCode.OK, ended.err
     assert selected("select file_row, reason, is_pending from rejected") == [(2, "empty_id", False)]
+
+
+def test_a_job_that_fails_does_not_end_as_a_bug_does(tidemark: Shell) -> None:
+    touchpoints_parquet(Path("archive/touchpoints.parquet"), (1, 2))
+    assert tidemark("backfill", "--from-archive", "archive").code == ExitCode.OK
+    with duckdb.connect(FILE) as connection:
+        connection.execute("insert into position values ('orders', 0, 'unknown', 90, null)")
+    ended = tidemark("backfill", "--from-archive", "archive", "--advance-watermark")
+    assert ended.code == ExitCode.FAILED
+    assert ended.err.startswith("tidemark: job 2 (backfill) failed\nthe file has a live position")

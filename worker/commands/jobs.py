@@ -40,7 +40,7 @@ _EVERY = 0.5  # seconds between two looks at a job that a worker runs
 class JobFailed(TidemarkError):
     """A job ended without having done its work; what it had committed stays."""
 
-    exit_code = ExitCode.UNEXPECTED
+    exit_code = ExitCode.FAILED
 
 
 @app.command("list")

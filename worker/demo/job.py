@@ -34,7 +34,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class NotRefreshed(Fatal):
     """A mart of the demo could not be refreshed."""
 
-    exit_code = ExitCode.UNEXPECTED
+    exit_code = ExitCode.FAILED
 
 
 class Stopped(Fatal):
