@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from worker.dlq import Decode
+from worker.dlq import MAX_BYTES, Decode
 from worker.events import KeptMessage, MessageBatch, Origin, Stream
 from worker.jobs.feed import Feed, Portion
 from worker.store import Store
@@ -40,7 +40,7 @@ class ExpiredFeed:
     def next(self, now: datetime) -> Portion | None:
         """The next messages, decoded by the schemas of today; None at the end. Raises Unavailable, Fatal."""
         if self._part is None:
-            self._part = self._store.expired_messages(*self._days, self._after, self._last_id, self._max_messages)
+            self._part = self._store.expired_messages(*self._days, self._after, self._last_id, self._max_messages, MAX_BYTES)
         if not self._part:
             return None
         messages: dict[Stream, list[KeptMessage]] = {}

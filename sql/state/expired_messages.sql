@@ -1,10 +1,12 @@
--- expired_messages: expired messages of some days as they came, oldest first. Those of the log and those of files apart.
--- grain: id   reads: expired   parameters: first, last, after, last_id, limit
+-- expired_messages: expired messages of some days as they came, oldest first: one, or as many as fit into max_bytes. Those of the log and of files apart.
+-- grain: id   reads: expired   parameters: first, last, after, last_id, limit, max_bytes
 with meant as (
+    select id, file is null as is_of_log, coalesce(octet_length(value), 0) + coalesce(octet_length(key), 0) as bytes
     from expired where day between $first and $last and resolved_at is null and id > $after and id <= $last_id order by id limit $limit
 ),
-alike as (
-    select *, min(id) filter (where (file is null) <> (select file is null from meant order by id limit 1)) over () as first_other from meant
-)
+summed as (
+    select id, sum(bytes) over (order by id) as bytes, is_of_log, first_value(is_of_log) over (order by id) as is_first_of_log from meant
+),
+past as (select min(id) as id from summed where is_of_log <> is_first_of_log or (bytes > $max_bytes and id > (select min(id) from meant)))
 select id, stream, topic, topic_id, partition, "offset", key, value, headers, epoch_ms(message_time), file, file_row
-from alike where first_other is null or id < first_other order by id;
+from expired where id in (select m.id from meant as m cross join past as p where p.id is null or m.id < p.id) order by id;

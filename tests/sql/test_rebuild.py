@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tests.support.worker import Worker, moment, order, touch
 from worker.errors import ArchiveError, SourceError
 from worker.events import Origin, Partition, Stream
 from worker.jobs.job import Job
+from worker.readmit import ExpiredFeed
 from worker.rebuild import Days, RebuildJob, feed_point
 from worker.store.jobs import JobRow, JobState
 
@@ -355,3 +358,17 @@ def test_an_expired_event_of_a_topic_that_was_replaced_keeps_its_topic_where_it_
     Readmission(sealed_shop, DAY).run()
     assert sealed_shop.query("select resolution from expired") == [(None,)]
     assert sealed_shop.query("select topic_id from rejected") == [("an earlier one",)]
+
+
+@pytest.mark.parametrize(("max_bytes", "portions"), [(1, [1, 1, 1]), (400, [2, 1]), (2**20, [3])])
+def test_expired_messages_are_held_by_their_bytes(
+    sealed_shop: Worker, monkeypatch: pytest.MonkeyPatch, max_bytes: int, portions: list[int]
+) -> None:
+    """At least one at once."""
+    monkeypatch.setattr("worker.readmit.MAX_BYTES", max_bytes)
+    sealed_shop.feed(*(touch(name, DAY, campaign="x" * 100) for name in ("c3", "c4", "c5")))
+    ((last_id,),) = sealed_shop.query("select max(id) from expired")
+    decode = sealed_shop.decoder().decode
+    days = date.fromisoformat(DAY), date.fromisoformat(DAY)
+    feed = ExpiredFeed(sealed_shop.store, days, last_id, 100, messages=decode, file_rows=decode)
+    assert [len(portion.batch.messages) for portion in iter(partial(feed.next, sealed_shop.now), None) if portion] == portions

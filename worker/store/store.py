@@ -281,10 +281,10 @@ class Store:
             parameters = {"first": first, "last": last, "after": after, "last_id": last_id}
             return int(run(cursor, "state/expired_count", parameters).fetchall()[0][0])
 
-    def expired_messages(self, first: date, last: date, after: int, last_id: int, limit: int) -> list[KeptMessage]:
-        """These messages as they came, by id, at most `limit`. From any thread."""
+    def expired_messages(self, first: date, last: date, after: int, last_id: int, limit: int, max_bytes: int) -> list[KeptMessage]:
+        """These messages as they came, by id, at most `limit` and of `max_bytes` together, or one. From any thread."""
         with closing(self.cursor()) as cursor:
-            parameters = {"first": first, "last": last, "after": after, "last_id": last_id, "limit": limit}
+            parameters = {"first": first, "last": last, "after": after, "last_id": last_id, "limit": limit, "max_bytes": max_bytes}
             return rejected.kept_from(run(cursor, "state/expired_messages", parameters).fetchall())
 
     def jobs(self) -> list[JobRow]:
