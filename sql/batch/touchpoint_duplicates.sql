@@ -1,12 +1,15 @@
 -- touchpoint_duplicates: which of the candidates are there already, in the file or earlier in the batch, and whether their content differs.
 -- grain: seq of incoming touchpoints   reads: candidate_touchpoint, touchpoint   writes: stored_touchpoint
--- Candidates are few: the rows that the membership filter or the batch itself could not tell to be new. Their keys are looked for first;
--- the contents of the table are read only for those that are found.
+-- Candidates are few: the rows that the membership filter or the batch itself could not tell to be new. Their keys are looked for first, those of
+-- the newest days apart from the few of days before (a join prunes by the first and the last day alone, and costs by rows times days); the
+-- contents of the table are read only for those that are found.
 create or replace temp table stored_touchpoint as
-select t.rowid as stored_rowid
-from touchpoint as t
-semi join candidate_touchpoint as c
-on t.day = c.day and t.event_uuid = c.event_uuid and t.event_text is not distinct from c.event_text;
+with candidate as (
+    select day, event_uuid, day >= (select max(day) - 1 from candidate_touchpoint) as is_newest from candidate_touchpoint
+)
+select t.rowid as stored_rowid from touchpoint as t semi join (from candidate where is_newest) as c on t.day = c.day and t.event_uuid = c.event_uuid
+union all
+select t.rowid from touchpoint as t semi join (from candidate where not is_newest) as c on t.day = c.day and t.event_uuid = c.event_uuid;
 
 with candidate as (
     select day, event_uuid, event_text, seq,

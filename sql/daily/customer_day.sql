@@ -25,14 +25,14 @@ delta as (
            sum(orders) as orders, sum(orders_other_currency) as orders_other_currency, sum(units) as units, sum(net_cents) as net_cents
     from change group by day, customer_id
 )
-select delta.*, coalesce(t.touchpoints, 0) as old_touchpoints, coalesce(t.orders + t.orders_other_currency, 0) as old_orders,
+select delta.*, t.rowid as stored_rowid, coalesce(t.touchpoints, 0) as old_touchpoints, coalesce(t.orders + t.orders_other_currency, 0) as old_orders,
        old_touchpoints + delta.touchpoints as new_touchpoints, old_orders + delta.orders + delta.orders_other_currency as new_orders
 from delta
 left join customer_day as t on t.day = delta.day and t.customer_id = delta.customer_id;
 
 merge into customer_day as target
 using delta_customer_day as delta
-on target.day = delta.day and target.customer_id = delta.customer_id
+on target.rowid = delta.stored_rowid
 when matched and delta.new_touchpoints = 0 and delta.new_orders = 0 then delete
 when matched then update set
     touchpoints = target.touchpoints + delta.touchpoints, page_views = target.page_views + delta.page_views,

@@ -13,7 +13,7 @@ with changed as (
     having gained_touch_day is not null or gained_order_day is not null or lost_order_day is not null
 ),
 known as (
-    select changed.*, f.first_active_day as old_active_day, f.first_touch_day as old_touch_day, f.first_order_day as old_order_day,
+    select changed.*, f.rowid as stored_rowid, f.first_active_day as old_active_day, f.first_touch_day as old_touch_day, f.first_order_day as old_order_day,
            coalesce(lost_order_day = old_order_day, false) as lost_first_order
     from changed left join customer_first as f on f.customer_id = changed.customer_id
 ),
@@ -24,7 +24,7 @@ looked_up as (
     group by c.customer_id
 ),
 firsts as (
-    select k.customer_id, old_active_day, old_order_day,
+    select k.customer_id, k.stored_rowid, old_active_day, old_order_day,
            least(k.old_touch_day, k.gained_touch_day) as first_touch_day,
            case when k.lost_first_order then l.first_order_day else least(k.old_order_day, k.gained_order_day) end as first_order_day,
            k.old_touch_day
@@ -36,7 +36,7 @@ where first_touch_day is distinct from old_touch_day or first_order_day is disti
 
 merge into customer_first as target
 using delta_customer_first as delta
-on target.customer_id = delta.customer_id
+on target.rowid = delta.stored_rowid
 when matched and delta.first_active_day is null then delete
 when matched then update set
     first_active_day = delta.first_active_day, first_touch_day = delta.first_touch_day, first_order_day = delta.first_order_day

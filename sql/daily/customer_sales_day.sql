@@ -5,7 +5,7 @@ with delta as (
     select day, currency, customer_segment, region, country, customer_id, sum(sign) as orders, sum(sign * units) as units, sum(sign * net_cents) as net_cents
     from order_change group by day, currency, customer_segment, region, country, customer_id
 )
-select delta.*, coalesce(t.orders, 0) as old_orders, old_orders + delta.orders as new_orders
+select delta.*, t.rowid as stored_rowid, coalesce(t.orders, 0) as old_orders, old_orders + delta.orders as new_orders
 from delta
 left join customer_sales_day as t
 on t.day = delta.day and t.currency = delta.currency and t.customer_segment = delta.customer_segment and t.region = delta.region
@@ -13,8 +13,7 @@ on t.day = delta.day and t.currency = delta.currency and t.customer_segment = de
 
 merge into customer_sales_day as target
 using delta_customer_sales_day as delta
-on target.day = delta.day and target.currency = delta.currency and target.customer_segment = delta.customer_segment and target.region = delta.region
-   and target.country = delta.country and target.customer_id = delta.customer_id
+on target.rowid = delta.stored_rowid
 when matched and delta.new_orders = 0 then delete
 when matched then update set orders = target.orders + delta.orders, units = target.units + delta.units, net_cents = target.net_cents + delta.net_cents
 when not matched and delta.new_orders > 0 then insert (day, currency, customer_segment, region, country, customer_id, orders, units, net_cents)

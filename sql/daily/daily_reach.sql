@@ -5,7 +5,7 @@ create or replace temp table delta_daily_reach as
 with change as (
     select day, channel, count(*) as touchpoints, 0 as customers, coalesce(sum(cost_cents), 0) as cost_cents from batch_touchpoint group by day, channel
     union all
-    select day, channel, 0, count(*), 0 from delta_customer_channel_day where is_new group by day, channel
+    select day, channel, 0, count(*), 0 from delta_customer_channel_day where stored_rowid is null group by day, channel
 )
 select day, channel, sum(touchpoints) as touchpoints, sum(customers) as customers, sum(cost_cents) as cost_cents from change group by day, channel;
 

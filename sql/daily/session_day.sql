@@ -34,7 +34,7 @@ delta as (
     group by day, session_id
 ),
 known as (
-    select d.*, s.entry_channel as old_entry_channel, s.page_views as old_page_views, s.product_views as old_product_views,
+    select d.*, s.rowid as stored_rowid, s.entry_channel as old_entry_channel, s.page_views as old_page_views, s.product_views as old_product_views,
            s.cart_adds as old_cart_adds, s.checkout_starts as old_checkout_starts, s.purchases as old_purchases,
            s.touchpoints as old_touchpoints, s.ended_at as old_ended_at,
            case when s.session_id is null then d.entry
@@ -46,7 +46,7 @@ known as (
     from delta as d
     left join session_day as s on s.day = d.day and s.session_id = d.session_id
 )
-select day, session_id, new_identified.customer_id as customer_id, new_entry.channel as entry_channel, new_entry.occurred_at as started_at,
+select stored_rowid, day, session_id, new_identified.customer_id as customer_id, new_entry.channel as entry_channel, new_entry.occurred_at as started_at,
        greatest(ended_at, coalesce(old_ended_at, ended_at)) as ended_at,
        touchpoints + coalesce(old_touchpoints, 0) as touchpoints, page_views + coalesce(old_page_views, 0) as page_views,
        product_views + coalesce(old_product_views, 0) as product_views, cart_adds + coalesce(old_cart_adds, 0) as cart_adds,
@@ -57,7 +57,7 @@ from known;
 
 merge into session_day as target
 using delta_session_day as delta
-on target.day = delta.day and target.session_id = delta.session_id
+on target.rowid = delta.stored_rowid
 when matched then update set
     customer_id = delta.customer_id, entry_channel = delta.entry_channel, started_at = delta.started_at, ended_at = delta.ended_at,
     touchpoints = delta.touchpoints, page_views = delta.page_views, product_views = delta.product_views, cart_adds = delta.cart_adds,

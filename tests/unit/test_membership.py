@@ -112,3 +112,20 @@ def test_one_day_alone_may_be_larger_than_the_bound(seed: int) -> None:
 def test_repeated_ids_are_all_marked() -> None:
     assert repeated(np.array([5, 7, 5, 9, 7, 5], np.uint64)).tolist() == [True, True, True, False, True, True]
     assert repeated(np.array([], np.uint64)).tolist() == []
+
+
+def test_a_day_is_loaded_once_enough_of_its_ids_have_come(seed: int) -> None:
+    """Until then any may be stored: to look for few in the table is cheaper than to read all that a past day holds."""
+    random = np.random.default_rng(seed)
+    table = Table()
+    table.store(on(1, some := ids(random, 50_000)), some)
+    membership = Membership(table.load, 2**30)
+    for _ in range(9):
+        new = ids(random, 100)
+        assert membership.maybe(on(1, new), new).all()
+    assert table.loads == 0
+    membership.add(on(1, new), new)  # what is not loaded learns nothing: the table knows
+    new = ids(random, 100)
+    assert membership.maybe(on(1, new), new).mean() < 0.1
+    assert membership.maybe(on(1, some), some).all()
+    assert table.loads == 1

@@ -1,6 +1,6 @@
 """Is this id perhaps there already? A blocked Bloom filter per day, so that new ids never cost a scan of a table."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -14,6 +14,7 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 _IDS_PER_WORD = 4  # 16 bits an id: 0.56 % false positives with 4 bits set in one word
 _FIRST_WORDS = 256
+_ASKED_BEFORE_LOAD = 1_000  # ids; to load a large day costs as much as looking for so many in the table, some at a time
 
 
 def mixed(high: Hashes, low: Hashes) -> Hashes:
@@ -84,13 +85,15 @@ class _Day:
 class Membership:
     """Which (day, id) may be stored already. Never says no of one that is; memory is bounded by forgetting the day used longest ago.
 
-    `load` yields the stored hashes of one day, asked for when a day is first met: the table is the truth, this only a shortcut to it.
+    `load` yields the stored hashes of one day: the table is the truth, this only a shortcut to it. It is asked once enough ids of the day
+    have come; until then any may be stored. So the few late events of a day do not cost a look at all that it holds.
     """
 
     def __init__(self, load: Callable[[int], Iterable[Hashes]], max_bytes: int) -> None:
         self._load = load
         self._max_bytes = max_bytes
         self._days: OrderedDict[int, _Day] = OrderedDict()
+        self._asked: Counter[int] = Counter()  # ids, of days that are not loaded
         self.nbytes = 0  # memory held
 
     def maybe(self, days: Days, hashes: Hashes) -> Mask:
@@ -98,7 +101,8 @@ class Membership:
         found = np.zeros(hashes.shape, np.bool_)
         for day in np.unique(days):
             of_day = days == day
-            found[of_day] = self._day(int(day)).maybe(hashes[of_day])
+            known = self._day(int(day), int(np.count_nonzero(of_day)))
+            found[of_day] = known is None or known.maybe(hashes[of_day])
         return found
 
     def add(self, days: Days, hashes: Hashes) -> None:
@@ -112,15 +116,21 @@ class Membership:
     def clear(self) -> None:
         """Forget all: after a failure the table alone knows what is stored."""
         self._days.clear()
+        self._asked.clear()
         self.nbytes = 0
 
-    def _day(self, day: int) -> _Day:
+    def _day(self, day: int, asked: int) -> _Day | None:
+        """What is known of a day of which so many ids are asked for; None while it is not worth loading."""
         known = self._days.get(day)
         if known is None:
+            self._asked[day] += asked
+            if self._asked[day] < _ASKED_BEFORE_LOAD:
+                return None
             known = _Day()
             for hashes in self._load(day):
                 self._grow(known, hashes)
             self._days[day] = known
+            del self._asked[day]
             self._forget()
         self._days.move_to_end(day)
         return known

@@ -22,6 +22,7 @@ from worker.store import Store, Transaction
 from worker.store.sql import arrow
 
 _BYTES_OF_AN_ID = 8 + 2 + 16  # its day, and 16 bytes with their length
+_NEWEST = "day >= (select max(day) - 1 from candidate_touchpoint)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,10 @@ def _days_of(rows: str) -> str:
 
 
 READINGS = (
-    Reading("batch/touchpoint_duplicates", "touchpoint", "day, event_uuid, event_text", _days_of("candidate_touchpoint")),
+    Reading("batch/touchpoint_duplicates", "touchpoint", "day, event_uuid", _days_of(f"candidate_touchpoint where {_NEWEST}")),
+    Reading(
+        "batch/touchpoint_duplicates", "touchpoint", "day, event_uuid", _days_of(f"candidate_touchpoint where not {_NEWEST}"), finds="known"
+    ),
     Reading(  # what was found is then read whole, to be compared
         "batch/touchpoint_duplicates",
         "touchpoint",
@@ -67,14 +71,16 @@ READINGS = (
     Reading(  # is it new?
         "daily/customer_channel_day", "customer_channel_day", "day, channel, customer_id", _days_of("delta_customer_channel_day")
     ),
-    Reading("daily/customer_channel_day", "customer_channel_day", where=_days_of("delta_customer_channel_day")),  # the merge
+    Reading(  # the merge, of row numbers that are known by then
+        "daily/customer_channel_day", "customer_channel_day", "touchpoints, cost_cents", _days_of("delta_customer_channel_day")
+    ),
     Reading(
         "daily/customer_sales_day",
         "customer_sales_day",
         "day, currency, customer_segment, region, country, customer_id, orders",
         _days_of("delta_customer_sales_day"),
     ),
-    Reading("daily/customer_sales_day", "customer_sales_day", where=_days_of("delta_customer_sales_day")),
+    Reading("daily/customer_sales_day", "customer_sales_day", "orders, units, net_cents", _days_of("delta_customer_sales_day")),
     Reading("daily/daily_sales", "daily_sales", where=_days_of("delta_daily_sales")),
     Reading("daily/daily_reach", "daily_reach", where=_days_of("delta_daily_reach")),
 )

@@ -2,4 +2,4 @@
 -- reads: customer_channel_day, delta_customer_channel_day
 select t.*
 from customer_channel_day as t
-semi join (from delta_customer_channel_day where not is_new) as d on d.day = t.day and d.channel = t.channel and d.customer_id = t.customer_id
+semi join (from delta_customer_channel_day where stored_rowid is not null) as d on d.day = t.day and d.channel = t.channel and d.customer_id = t.customer_id
