@@ -1,7 +1,6 @@
 """A worker put together from its settings: file, log, decoder, pipeline, and what others see of it."""
 
 import gc
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
@@ -33,6 +32,7 @@ from worker.source.dlq import DlqProducer
 from worker.source.kafka import KafkaSource
 from worker.source.losses import Acceptances
 from worker.store import Store
+from worker.store.database import with_all_cores
 from worker.store.jobs import JobRow
 from worker.telemetry import Telemetry
 
@@ -119,10 +119,9 @@ def run_worker(
 def run_one_job(settings: Settings, find: FindJob, stop: Stop, observer: Observer, clock: Clock = SYSTEM_CLOCK) -> JobRow:
     """Run a job where no worker runs, until it has ended or `stop` is asked; status, queries and cancelling go through the admin socket.
 
-    `find` adds the job, or finds the one to go on with. DuckDB has all cores: there is no stream to decode beside it. Returns the job as it
-    then stands. Raises StoreError, ConfigError.
+    `find` adds the job, or finds the one to go on with. Returns the job as it then stands. Raises StoreError, ConfigError.
     """
-    settings = settings.model_copy(update={"store": settings.store.model_copy(update={"threads": os.cpu_count() or 1})})
+    settings = settings.model_copy(update={"store": with_all_cores(settings.store)})
     with ExitStack() as stack:
         stack.enter_context(_rare_collections())
         store = stack.enter_context(closing(_opened(settings, clock)))

@@ -15,11 +15,12 @@ import pytest
 from tests.simulation.faults import FaultyConnection
 from tests.support.commands import ROOT, tidemark
 from tests.support.worker import Worker, customer, moment, order, product, tombstone, touch
+from worker import config
 from worker.config import Settings
 from worker.errors import ConfigError, ExitCode, PositionConflict, StoreError
 from worker.resources import sql_dir
 from worker.store import Store
-from worker.store.database import transaction
+from worker.store.database import transaction, with_all_cores
 from worker.store.sql import statements
 from worker.tables import TABLES
 from worker.verify import verify
@@ -142,6 +143,14 @@ def test_an_empty_file_is_refused(tmp_path: Path, closed: Worker) -> None:
     (tmp_path / "empty.duckdb").touch()
     with pytest.raises(StoreError, match="can't be opened"):
         closed.reopen(store={"path": tmp_path / "empty.duckdb"})
+
+
+@pytest.mark.parametrize(("cores", "memory", "threads"), [(2, "512MB", 2), (64, "512MB", 4), (64, "4GB", 32), (1, "100MB", 1)])
+def test_who_has_the_file_alone_takes_all_cores_that_memory_is_enough_for(
+    cores: int, memory: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert with_all_cores(config.Store(memory_limit=memory)).threads == threads
 
 
 def test_migrations_are_run_once(worker: Worker) -> None:
@@ -330,7 +339,7 @@ from datetime import UTC, datetime
 from worker.config import Settings
 from worker.errors import StoreError
 from worker.store import Store
-from worker.store.database import transaction
+from worker.store.database import transaction, with_all_cores
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 try:
     Store(Settings.model_validate({"store": {"path": sys.argv[1]}}), datetime(2026, 3, 5, tzinfo=UTC))

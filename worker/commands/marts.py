@@ -1,6 +1,5 @@
 """tidemark marts: the derived tables, how they stand, and bringing them up to date."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -25,6 +24,7 @@ from worker.marts.runner import mart_operations, runner_of
 from worker.run import SYSTEM_CLOCK
 from worker.serve.admin import NoWorker, ask
 from worker.store import Store
+from worker.store.database import with_all_cores
 from worker.store.reader import require_file
 from worker.tables import TABLES
 
@@ -36,7 +36,7 @@ Ask: TypeAlias = Callable[[str, Mapping[str, Any]], Any]
 class MartFailed(TidemarkError):
     """A mart could not be refreshed; its rows stay as they were."""
 
-    exit_code = ExitCode.UNEXPECTED
+    exit_code = ExitCode.FAILED
 
 
 @app.command("list")
@@ -160,7 +160,7 @@ def _asking(settings: Settings) -> Iterator[Ask]:
         yield partial(ask, settings.admin_socket, seconds=patience)
         return
     log_errors_alone()
-    settings = settings.model_copy(update={"store": settings.store.model_copy(update={"threads": os.cpu_count() or 1})})
+    settings = settings.model_copy(update={"store": with_all_cores(settings.store)})
     with closing(Store(settings, SYSTEM_CLOCK.now())) as store:
         operations = mart_operations(runner_of(settings, store.cursor, SYSTEM_CLOCK.now))
         yield lambda operation, arguments: operations[operation](arguments)

@@ -12,7 +12,7 @@ from worker.commands.days import day_range
 from worker.commands.formats import print_rows
 from worker.errors import Differences
 from worker.run import SYSTEM_CLOCK
-from worker.store.database import open_database
+from worker.store.database import open_database, with_all_cores
 from worker.store.reader import open_reader, require_file
 from worker.verify import TableResult, switched_on, verify
 
@@ -31,7 +31,9 @@ def verify_command(
     first, last = day_range(days, "--days") if days else (None, None)
     began = time.monotonic()
     require_file(settings.store.path)
-    opened = open_database(settings, SYSTEM_CLOCK.now()) if repair else open_reader(settings.store.path, settings.store, spill=True)
+    store = with_all_cores(settings.store)
+    settings = settings.model_copy(update={"store": store})
+    opened = open_database(settings, SYSTEM_CLOCK.now()) if repair else open_reader(store.path, store, spill=True)
     with closing(opened) as connection:
         results = list(verify(connection, switched_on(connection), first, last, repair=repair))
     if as_json:

@@ -12,6 +12,7 @@ from worker.doctor.disk import is_readable_by_others
 from worker.doctor.findings import Checks, Finding, counted, ok, problem, warning
 from worker.doctor.machine import Machine
 from worker.errors import ConfigError
+from worker.store.database import LEAST_PER_THREAD
 
 
 def configuration_checks(load: Callable[[], Loaded], environment: Mapping[str, str]) -> Checks[Loaded]:
@@ -90,7 +91,6 @@ class Advice(NamedTuple):
 _MIB = 1 << 20
 _PROCESS_BYTES = 250 * _MIB  # Python, its libraries, DuckDB's and librdkafka's own
 _MESSAGE_BYTES = 2_000  # of a batch, decoded: two wait and one is merged
-_LEAST_PER_THREAD = 125_000_000  # DuckDB's own advice
 _LEAST_CHECKPOINT, _LEAST_BATCH = 16_000_000, 1_000
 _LONG_LATENESS, _SHORT_AFTER_CLOSE = timedelta(days=7), timedelta(days=2)
 _LONG_GUARD, _SHORT_IDLE = timedelta(days=1), timedelta(seconds=5)
@@ -111,7 +111,7 @@ def _memory(settings: Settings, machine: Machine) -> str | None:
 
 def _memory_per_thread(settings: Settings, machine: Machine) -> str | None:
     store = settings.store
-    is_little = size_bytes(store.memory_limit, machine.memory) < _LEAST_PER_THREAD * store.threads
+    is_little = size_bytes(store.memory_limit, machine.memory) < LEAST_PER_THREAD * store.threads
     return f"store.memory_limit, {store.memory_limit}, is little for {counted(store.threads, 'thread')}" if is_little else None
 
 

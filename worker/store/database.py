@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from worker import __version__
-from worker.config import Settings, Store
+from worker.config import Settings, Store, size_bytes
 from worker.errors import ConfigError, OutOfMemory, StoreError
 from worker.resources import sql_dir, sql_text
 from worker.store.retention import NOT_SEALED
@@ -22,6 +22,8 @@ _STORAGE_VERSION = "v1.5.0"
 # Rows of a full row group. Those that one commit fills go to the file at once, compressed; only what is left over goes through the
 # write-ahead log, to be written a second time by a checkpoint. At DuckDB's 122,880 hardly a batch fills one.
 ROW_GROUP = 16_384
+
+LEAST_PER_THREAD = 125_000_000  # bytes of memory, by DuckDB's own advice
 
 _CATALOG = "tidemark"  # the name of the file in SQL
 _SEALED_BEFORE = "coalesce((select sealed_before from progress), date '0001-01-01')"
@@ -79,6 +81,13 @@ def connect(path: Path, settings: Store) -> duckdb.DuckDBPyConnection:
         raise StoreError(f"{path} can't be opened: {error}", "Check that it is a tidemark file, its permissions, and the disk.") from error
     except duckdb.Error as error:
         raise StoreError(f"{path} can't be opened: {error}", "Is it a tidemark file? A damaged one is restored from a backup.") from error
+
+
+def with_all_cores(settings: Store) -> Store:
+    """The same for who has the file alone, with no stream to decode beside it: DuckDB has all cores that its memory is enough for."""
+    memory = size_bytes(settings.memory_limit, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    threads = min(os.cpu_count() or 1, memory // LEAST_PER_THREAD)
+    return settings.model_copy(update={"threads": max(settings.threads, threads)})
 
 
 def cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
