@@ -1,6 +1,8 @@
 """What doctor learns of a real Kafka and a real registry, and that it leaves no trace there."""
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -117,6 +119,43 @@ def test_a_broker_that_makes_topics_is_not_led_to_make_one(tmp_path: Path) -> No
         assert levels(topic_findings(settings, found))["rejected"] is Level.OK
         topics = log.admin.list_topics(timeout=30).topics
         assert {name for name in topics if not name.startswith("__")} == {"orders"}
+    finally:
+        broker.stop()
+
+
+ASKS_OF_THE_GROUP = """
+import sys, time
+from worker.config import Kafka
+from worker.doctor import broker
+broker.SECONDS = 1.0
+admin = broker._Admin(Kafka(bootstrap_servers=sys.argv[1]))
+print("the broker is there", bool(admin.nodes), flush=True)
+sys.stdin.readline()
+print("it may mirror:", admin.may_mirror("a group"), flush=True)
+del admin
+sys.stdin.readline()
+time.sleep(3)
+"""
+
+
+def test_a_broker_that_goes_away_amid_the_questions_and_comes_back_leaves_the_rest_unknown(tmp_path: Path) -> None:
+    """In a process of its own: what librdkafka does not bear, aborts it."""
+    try:
+        broker = JarBroker(tmp_path)
+    except NotHere as reason:
+        pytest.skip(str(reason))
+    try:
+        broker.start()
+        command = [sys.executable, "-c", ASKS_OF_THE_GROUP, broker.bootstrap]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as doctor:
+            assert doctor.stdin is not None
+            assert doctor.stdout is not None
+            assert doctor.stdout.readline() == "the broker is there True\n"
+            with broker.hung():
+                doctor.stdin.write("\n")
+                assert next(line for line in doctor.stdout if line.startswith("it may")) == "it may mirror: None\n"
+            doctor.communicate("\n", timeout=60)
+        assert doctor.returncode == 0
     finally:
         broker.stop()
 

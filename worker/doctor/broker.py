@@ -17,6 +17,7 @@ from worker.source import UNKNOWN
 from worker.source.broker import Broker
 from worker.source.client import create
 from worker.source.losses import Bounds
+from worker.source.mirror import LONGEST_TIMEOUT
 
 SECONDS = 5.0  # for each question
 _CONNECT_SECONDS = 2.0
@@ -156,9 +157,13 @@ class _Admin:
         return None if broker is None else broker.get("auto.create.topics.enable") == "true"
 
     def may_mirror(self, group_id: str) -> bool | None:
-        (future,) = self._client.describe_consumer_groups([group_id], include_authorized_operations=True, request_timeout=SECONDS).values()
+        """To be asked last: a request to the group's coordinator must not time out within librdkafka (see Mirror), so it is given up here,
+        and the client is to be thrown away with it."""
+        asked = self._client.describe_consumer_groups([group_id], include_authorized_operations=True, request_timeout=LONGEST_TIMEOUT)
         try:
-            return "READ" in (_rights(future.result().authorized_operations) or {"READ"})
+            return "READ" in (_rights(asked[group_id].result(SECONDS).authorized_operations) or {"READ"})
+        except TimeoutError:
+            return None
         except KafkaException as error:
             return False if error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED else None
 

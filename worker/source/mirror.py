@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 SECONDS = 10.0  # for an answer; where there is none, or a bad one, the next request comes no sooner
 CLOSE_SECONDS = 1.0
-_LONGEST_TIMEOUT = 3600.0  # that librdkafka takes
+LONGEST_TIMEOUT = 3600.0  # that librdkafka takes
 
 
 class Mirror:
@@ -75,7 +75,7 @@ class Mirror:
             return
         offsets = [TopicPartition(*partition, offset) for partition, offset in self._offsets.items()]
         wanted = [ConsumerGroupTopicPartitions(self._settings.group_id, offsets)]
-        (self._sent,) = self._admin.alter_consumer_group_offsets(wanted, request_timeout=_LONGEST_TIMEOUT).values()
+        (self._sent,) = self._admin.alter_consumer_group_offsets(wanted, request_timeout=LONGEST_TIMEOUT).values()
 
     def _finish(self) -> None:
         if self._sent is not None:
