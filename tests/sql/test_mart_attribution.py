@@ -176,6 +176,16 @@ def test_an_anonymous_touch_is_its_sessions_customers(worker: Worker, marts: Mar
     assert credits(marts)["first"] == [1000]
 
 
+def test_a_later_page_view_stays_no_touch_when_only_its_own_customer_changes(worker: Worker, marts: Marts) -> None:
+    """The session is another's, and so is its first page_view, which is anonymous."""
+    views = [touch(customer, f"2026-03-01 0{hour}:00", session_id="shared") for hour, customer in enumerate((None, "c1", "c2"))]
+    worker.feed(*views, bought("o1", "2026-03-02"), close="2026-03-02")
+    marts.refresh("attribution_touch")
+    worker.feed(bought("o2", "2026-03-03"), close="2026-03-03")
+    marts.refresh("attribution_touch")
+    assert worker.rows("attribution_event", "customer_id", "occurred_at") == [("c2", "2026-03-01 00:00:00")]
+
+
 def test_windows_may_overlap(worker: Worker, marts: Marts) -> None:
     worker.feed(click("2026-03-01"), bought("o1", "2026-03-02"), click("2026-03-03"), bought("o2", "2026-03-04", 500), close="2026-03-04")
     assert credits(marts, "o1")["first"] == [1000]
