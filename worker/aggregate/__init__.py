@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from worker.aggregate import orders
 from worker.aggregate.accounting import Accounting, Counts
 from worker.aggregate.membership import Days, Hashes, Membership, mixed, repeated
-from worker.aggregate.orders import by_day, merge_orders
 from worker.events import EVENT_SCHEMAS, TOMBSTONES, EventBatch, Outcome, Stream, no_rows
 from worker.tables import TABLES
 
@@ -24,12 +24,10 @@ __all__ = ["Accounting", "Counts", "Membership", "Merged", "Transaction", "merge
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
-class Transaction(Protocol):
-    """What a merge needs of the store: rows staged under a name, and SQL files run with the transaction's parameters."""
+class Transaction(orders.Transaction, Protocol):
+    """What a merge needs of the store beyond what merging orders does."""
 
-    def stage(self, name: str, rows: pa.RecordBatch) -> None: ...
     def stage_days(self, name: str, days: Sequence[date]) -> None: ...
-    def run(self, name: str, **parameters: Any) -> None: ...
     def rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]: ...
     def days_of(self, table: str, before: date) -> list[date]:
         """The distinct days before `before` in a staged or temporary table."""
@@ -79,7 +77,7 @@ def merge(
     _merge_dimension(tx, batch, Stream.PRODUCTS, accounting)
     _merge_stock(tx, batch)
     tombstones = _merge_tombstones(tx, batch, Stream.ORDERS, accounting)
-    merge_orders(tx, live[Stream.ORDERS], tombstones, accounting)
+    orders.merge_orders(tx, live[Stream.ORDERS], tombstones, accounting)
     days, ids = _merge_touchpoints(tx, live[Stream.TOUCHPOINTS], membership, accounting)
     for name in ("batch/batch_day", "batch/batch_offset", "daily/day_offset"):
         tx.run(name)
@@ -132,7 +130,7 @@ def _merge_touchpoints(tx: Transaction, rows: pa.RecordBatch, membership: Member
         accounting.add_conflicting(Stream.TOUCHPOINTS, sum(is_conflicting for _, is_conflicting in duplicates))
         is_new = np.isin(rows["seq"].to_numpy(zero_copy_only=False), [seq for seq, _ in duplicates], invert=True)
         days, ids = days[is_new], ids[is_new]
-    rows = rows.take(by_day(rows, np.flatnonzero(is_new)))
+    rows = rows.take(orders.by_day(rows, np.flatnonzero(is_new)))
     accounting.add(Outcome.ACCEPTED, {Stream.TOUCHPOINTS: rows.num_rows})
     tx.stage("batch_touchpoint", rows)
     tx.run("daily/touchpoint")

@@ -3,10 +3,11 @@
 Most versions are of orders that are seen for the first time, once: those stand alone. Only the contested ones are ranked in SQL.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,11 +19,11 @@ COUNTED = pa.array(["COMPLETED", "REFUNDED"])  # the statuses that count
 
 
 class Transaction(Protocol):
-    """What merging orders needs of the store."""
+    """What merging orders needs of the store: rows staged under a name, and SQL files run with the transaction's parameters."""
 
     def stage(self, name: str, rows: pa.RecordBatch) -> None: ...
     def run(self, name: str, **parameters: Any) -> None: ...
-    def rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]: ...
+    def columns(self, name: str) -> Mapping[str, npt.NDArray[Any]]: ...
 
 
 def merge_orders(tx: Transaction, rows: pa.RecordBatch, tombstones: int, accounting: Accounting) -> None:
@@ -37,7 +38,7 @@ def merge_orders(tx: Transaction, rows: pa.RecordBatch, tombstones: int, account
     tx.stage("accepted_order", rows.select(["seq", "day", "partition", "offset"]).filter(pa.array(accepted)))
 
     counted = pc.is_in(rows["status"], COUNTED).to_numpy(zero_copy_only=False)
-    counted &= ~_has(rows, [seq for (seq,) in tx.rows("batch/covered_order")])
+    counted &= ~_has(rows, tx.columns("batch/covered_order")["seq"])
     standing = by_day(rows, np.flatnonzero(~loses))
     tx.stage("batch_order", rows.take(standing).append_column("counted", pa.array(counted).take(standing)))
     tx.run("batch/order_change")
@@ -58,20 +59,25 @@ def _ranked(tx: Transaction, rows: pa.RecordBatch, accounting: Accounting) -> tu
     The latter two are masks of shape (n,).
     """
     loses, accepted = np.zeros(rows.num_rows, np.bool_), np.ones(rows.num_rows, np.bool_)
-    known = tx.rows("batch/known_order")
-    contested = _repeated(rows["order_id"]) | _has(rows, [seq for seq, _ in known])
-    outcomes: list[tuple[int, bool, str]] = []
+    known = tx.columns("batch/known_order")
+    contested = _repeated(rows["order_id"]) | _has(rows, known["seq"])
+    duplicates = 0
     if contested.any():
         tx.stage("contested_order", rows.filter(pa.array(contested)))
         tx.run("batch/order_version")
         tx.run("batch/version_outcome")
-        outcomes = tx.rows("batch/outcomes")
-        loses = _has(rows, [seq for seq, is_winner, _ in outcomes if not is_winner])
-        accepted = ~_has(rows, [seq for seq, _, outcome in outcomes if outcome != Outcome.ACCEPTED])
-    for outcome in (Outcome.DUPLICATE, Outcome.SUPERSEDED):
-        accounting.add(outcome, {Stream.ORDERS: sum(found == outcome for _, _, found in outcomes)})
-    accounting.add(Outcome.ACCEPTED, {Stream.ORDERS: int(np.count_nonzero(accepted))})
-    return any(is_moved for _, is_moved in known), loses, accepted
+        outcomes = tx.columns("batch/outcomes")
+        loses = _has(rows, outcomes["seq"][~outcomes["is_winner"]])
+        accepted = ~_has(rows, outcomes["seq"][~outcomes["is_accepted"]])
+        duplicates = int(np.count_nonzero(outcomes["is_duplicate"]))
+    refused = int(np.count_nonzero(~accepted))
+    for outcome, count in (
+        (Outcome.ACCEPTED, rows.num_rows - refused),
+        (Outcome.DUPLICATE, duplicates),
+        (Outcome.SUPERSEDED, refused - duplicates),
+    ):
+        accounting.add(outcome, {Stream.ORDERS: count})
+    return bool(known["is_moved"].any()), loses, accepted
 
 
 def _repeated(ids: pa.Array) -> Mask:
@@ -80,6 +86,6 @@ def _repeated(ids: pa.Array) -> Mask:
     return np.asarray(np.bincount(codes)[codes] > 1) if len(codes) else np.zeros(0, np.bool_)
 
 
-def _has(rows: pa.RecordBatch, seqs: Sequence[int]) -> Mask:
+def _has(rows: pa.RecordBatch, seqs: npt.NDArray[Any]) -> Mask:
     """True where a row's seq is one of these, shape (n,)."""
-    return np.isin(rows["seq"].to_numpy(zero_copy_only=False), seqs) if seqs else np.zeros(rows.num_rows, np.bool_)
+    return np.isin(rows["seq"].to_numpy(zero_copy_only=False), seqs)

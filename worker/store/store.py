@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from worker.aggregate import Accounting, touchpoint_hashes
@@ -62,6 +63,10 @@ class Transaction:
     def rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Run the statements of sql/<name>.sql; the rows of the last one."""
         return self._timed(name, parameters).fetchall()
+
+    def columns(self, name: str) -> dict[str, npt.NDArray[Any]]:
+        """Run the statements of sql/<name>.sql; the columns of the last one's rows, by name, each of shape (n,). None of them is null."""
+        return {column: np.asarray(values) for column, values in self._timed(name, {}).fetchnumpy().items()}
 
     def days_of(self, table: str, before: date) -> list[date]:
         """The distinct days before `before` in a temporary table of this transaction."""
