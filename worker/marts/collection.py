@@ -15,17 +15,19 @@ What that mart reads is then instantiated too, where one of those settings chang
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from worker.config import Marts
 from worker.config.settings import did_you_mean
 from worker.errors import ConfigError
-from worker.marts.definition import PURPOSE, SECTIONS, Mart, built_in, fault, inputs, load_file
+from worker.marts.definition import PURPOSE, SECTIONS, Circle, Mart, built_in, fault, front_fault, inputs, line_of, load_file, ordered
 
 _LIKE = re.compile(r"^like\s*=", re.MULTILINE)
 
@@ -41,18 +43,49 @@ class _Like(BaseModel):
     priority: int | None = None
 
 
-def all_marts(settings: Marts) -> Mapping[str, Mart]:
-    """By name. Raises ConfigError where one of them is not right."""
-    marts = dict(built_in())
-    likes: list[Path] = []
-    for path in _files(settings.directory):
-        if _LIKE.search(_front(path)):
-            likes.append(path)
-        else:
-            marts[path.stem] = load_file(path)
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """The marts that are right, by name, and what is wrong in the user's files of the others. Of a built-in mart whose place such a file
+    takes there is neither.
+    """
+
+    marts: Mapping[str, Mart]
+    faults: Mapping[str, ConfigError]
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raises ConfigError where something is wrong in the file of one of these."""
+        for name in names:
+            if name in self.faults:
+                raise self.faults[name]
+
+
+def collected(settings: Marts) -> Collection:
+    """All that there are. Raises ConfigError where the user's directory is not there."""
+    marts, faults = dict(built_in()), dict[str, ConfigError]()
+
+    def add(path: Path, made: Callable[[], Mapping[str, Mart]]) -> None:
+        marts.pop(path.stem, None)
+        try:
+            marts.update(made())
+        except ConfigError as error:
+            faults[path.stem] = error
+
+    files = _files(settings.directory)
+    likes = [path for path in files if _LIKE.search(_front(path))]
+    for path in files:
+        if path not in likes:
+            add(path, partial(_of_file, path))
     for path in likes:
-        marts |= _instances(path, marts, settings)
-    return marts
+        add(path, partial(_instances, path, marts, settings))
+    faults |= _circle(marts, {path.stem for path in files})
+    return Collection({name: mart for name, mart in marts.items() if name not in faults}, faults)
+
+
+def all_marts(settings: Marts) -> Mapping[str, Mart]:
+    """By name. Raises ConfigError where one of them is not right: the first."""
+    found = collected(settings)
+    found.check(sorted(found.faults))
+    return found.marts
 
 
 def mart_named(name: str, marts: Mapping[str, Mart]) -> Mart:
@@ -70,9 +103,22 @@ def _files(directory: Path | None) -> list[Path]:
     return sorted(directory.glob("*.sql"))
 
 
+def _of_file(path: Path) -> dict[str, Mart]:
+    return {path.stem: load_file(path)}
+
+
 def _front(path: Path) -> str:
-    parts = SECTIONS.fullmatch(path.read_text(encoding="utf-8"))
+    parts = SECTIONS.fullmatch(path.read_text(encoding="utf-8", errors="replace"))
     return parts["front"] if parts else ""
+
+
+def _circle(marts: Mapping[str, Mart], own: AbstractSet[str]) -> dict[str, ConfigError]:
+    """The user's marts that depend on each other in a circle, or on such."""
+    try:
+        ordered(marts.values())
+    except Circle as error:
+        return {name: error for name in error.marts if name in own}
+    return {}
 
 
 def _instances(path: Path, marts: Mapping[str, Mart], settings: Marts) -> dict[str, Mart]:
@@ -84,14 +130,16 @@ def _instances(path: Path, marts: Mapping[str, Mart], settings: Marts) -> dict[s
     try:
         like = _Like.model_validate(tomllib.loads(_front(path)))
         given = settings.checked(like.parameters)
-    except (tomllib.TOMLDecodeError, ValidationError, ValueError) as error:
-        raise fault(name, str(error)) from None
-    original = mart_named(like.like, marts)
+    except ValueError as error:
+        raise front_fault(name, text, error) from None
+    if like.like not in marts:
+        raise fault(name, f"there is no mart {like.like}{did_you_mean(like.like, marts)}", line_of(text, "like"))
+    original = marts[like.like]
     changed = _changed_by(original, given.keys(), marts)
     names = {each: name if each == original.name else f"{name}__{each}" for each in changed | {original.name}}
     made = {names[each]: _instance(marts[each], names, given) for each in names}
     if unused := given.keys() - {parameter for mart in made.values() for parameter in mart.parameters}:
-        raise fault(name, f"neither {original.name} nor what it reads takes {', '.join(sorted(unused))}")
+        raise fault(name, f"neither {original.name} nor what it reads takes {', '.join(sorted(unused))}", line_of(text, min(unused)))
     own: dict[str, Any] = {key: value for key, value in (("schedule", like.schedule), ("priority", like.priority)) if value is not None}
     own["internal"] = original.front.internal
     made[name] = replace(made[name], purpose=purpose["text"], front=made[name].front.model_copy(update=own))

@@ -17,7 +17,7 @@ Further SELECTs of a function are sql/marts/<mart>/<name>.sql.
 import heapq
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -37,6 +37,8 @@ BOUND_ALWAYS = frozenset({"as_of", "as_of_end", "reporting_currency", "reporting
 BOUND_IN_AUDITS = BOUND_ALWAYS | {"read_at"}
 SECTIONS = re.compile(r"(?P<header>(?:--[^\n]*\n)+)\s*/\*(?P<front>.*?)\*/(?P<select>.*)", re.DOTALL)
 PURPOSE = re.compile(r"-- (?P<name>[a-z][a-z0-9_]*): (?P<text>\S[^\n]*)")
+_SQL_LINE = re.compile(r"\bLINE (\d+):")
+_TOML_LINE = re.compile(r" \(at line (\d+), column \d+\)")
 _KEYS = re.compile(r"(grain|reads|parameters):\s*(.*?)\s*(?=\b(?:grain|reads|parameters):|\n|$)")
 
 
@@ -170,8 +172,8 @@ def parse(name: str, text: str, helpers: Mapping[str, str] | None = None) -> Mar
     try:
         front = FrontMatter.model_validate(tomllib.loads(parts["front"]))
         every = None if front.schedule == "day" else parse_duration(front.schedule)
-    except (tomllib.TOMLDecodeError, ValidationError, ValueError) as error:
-        raise fault(name, str(error)) from None
+    except ValueError as error:
+        raise front_fault(name, text, error) from None
     about = [line.removeprefix("--").strip() for line in parts["header"].splitlines()[1:] if not _KEYS.search(line)]
     mart = Mart(
         name,
@@ -197,19 +199,28 @@ def _check(mart: Mart) -> None:
     """Raises ConfigError for what can be told without the tables."""
     missing = [column for column in mart.key if column not in mart.columns]
     if not mart.key or missing:
-        raise fault(mart.name, f"its grain names {', '.join(missing) or 'no column'}, which [columns] does not have")
+        text = f"its grain names {', '.join(missing) or 'no column'}, which [columns] does not have"
+        raise fault(mart.name, text, line_of(mart.text, "grain"))
     for column in (mart.unit.key, mart.front.kept_by):
         if column is not None and column not in mart.columns:
-            raise fault(mart.name, f"unit and kept_by need the column {column}, which [columns] does not have")
+            text = f"unit and kept_by need the column {column}, which [columns] does not have"
+            raise fault(mart.name, text, line_of(mart.text, "kept_by" if column == mart.front.kept_by else "unit"))
     # Of an anonymous touchpoint its whole session tells whose it is, so touchpoints can't be told apart by customer.
     if mart.front.at_a_time and (mart.unit is not Unit.CUSTOMER or "touchpoint" in mart.reads):
-        raise fault(mart.name, "at_a_time counts customers: it needs the unit customer, and no touchpoint among what is read")
+        raise fault(
+            mart.name,
+            "at_a_time counts customers: it needs the unit customer, and no touchpoint among what is read",
+            line_of(mart.text, "at_a_time"),
+        )
     if mart.unit is Unit.APPEND and not all(column.type for column in mart.front.columns.values()):
-        raise fault(mart.name, "it is appended to, so each column needs a type")
+        raise fault(mart.name, "it is appended to, so each column needs a type", line_of(mart.text, "columns"))
     if mart.unit is Unit.MERGE and (mart.front.version not in mart.columns or mart.front.on_schema_change is OnSchemaChange.REPLACE):
-        raise fault(mart.name, "it is merged: it needs a column that is its `version`, and its table can't be replaced")
+        text = "it is merged: it needs a column that is its `version`, and its table can't be replaced"
+        raise fault(mart.name, text, line_of(mart.text, "unit"))
     if mart.unit is Unit.VIEW and (mart.front.function or mart.parameters):
-        raise fault(mart.name, "a view takes no function and no parameters")
+        raise fault(
+            mart.name, "a view takes no function and no parameters", line_of(mart.text, "function" if mart.front.function else "parameters")
+        )
     _check_parameters(mart, mart.select, "what follows its front matter", BOUND_ALWAYS)
     for audit in mart.front.audits:
         _check_parameters(mart, audit.query, f"audit {audit.name!r}", BOUND_IN_AUDITS)
@@ -219,14 +230,50 @@ def _check_parameters(mart: Mart, sql: str, what: str, bound: frozenset[str]) ->
     try:
         (statement,) = duckdb.extract_statements(sql)
     except (duckdb.Error, ValueError) as error:
-        raise fault(mart.name, f"{what} is not one statement: {error}") from None
-    if unnamed := set(statement.named_parameters) - bound - set(mart.parameters):
-        raise fault(mart.name, f"its header does not name the parameters {', '.join(sorted(unnamed))} of {what}")
+        begins = mart.text.count("\n", 0, max(mart.text.find(sql), 0))
+        raise fault(mart.name, f"{what} is not one statement: {error}", begins + _number(_SQL_LINE, str(error))) from None
+    if unnamed := sorted(set(statement.named_parameters) - bound - set(mart.parameters)):
+        text = f"its header does not name the parameters {', '.join(unnamed)} of {what}"
+        raise fault(mart.name, text, line_of(mart.text, f"${unnamed[0]}"))
 
 
-def fault(name: str, text: str) -> ConfigError:
+class MartFault(ConfigError):
+    """What is wrong in the file of a mart, on which line."""
+
+    def __init__(self, name: str, text: str, line: int) -> None:
+        super().__init__(f"mart {name}: {text}", f"Mend line {line} of {name}.sql; docs/marts.md says what a mart's file is.")
+        self.text, self.line = text, line
+
+
+def fault(name: str, text: str, line: int = 1) -> MartFault:
     """What is wrong in the file of a mart."""
-    return ConfigError(f"mart {name}: {text}", f"Mend {name}.sql; docs/marts.md says what a mart's file is.")
+    return MartFault(name, text, line)
+
+
+def front_fault(name: str, text: str, error: ValueError) -> MartFault:
+    """What is wrong in the front matter of a mart's file, whose text is given."""
+    if isinstance(error, ValidationError):
+        faults = [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors(include_url=False)]
+        told = "; ".join(f"{place}: {message}" if place else message for place, message in faults)
+        lines = [line_of(text, place.rpartition(".")[2]) for place, _ in faults]
+        return fault(name, told, next((line for line in lines if line > 1), 1))
+    if isinstance(error, tomllib.TOMLDecodeError):
+        begins = text.count("\n", 0, text.index("/*"))
+        return fault(name, f"its front matter is no TOML: {_TOML_LINE.sub('', str(error))}", begins + _number(_TOML_LINE, str(error)))
+    return fault(name, str(error), line_of(text, "schedule"))
+
+
+def line_of(text: str, word: str) -> int:
+    """The line that begins with the word, else the first that has it, else the first."""
+    begun, had = rf"^[ \t]*\[*(?:\w+\.)*{re.escape(word)}(?!\w)", rf"(?<!\w){re.escape(word)}(?!\w)"
+    found = re.search(begun, text, re.MULTILINE) or re.search(had, text)
+    return text.count("\n", 0, found.end()) + 1 if found and word else 1
+
+
+def _number(pattern: re.Pattern[str], text: str) -> int:
+    """A number of a line as an error tells it; where it tells none, the first."""
+    found = pattern.search(text)
+    return int(found[1]) if found else 1
 
 
 @cache
@@ -242,8 +289,12 @@ def load(directory: Path) -> Mapping[str, Mart]:
 
 def load_file(path: Path) -> Mart:
     """The mart of a file, with the SELECTs in the directory of its name. Raises ConfigError."""
-    helpers = {helper.stem: helper.read_text(encoding="utf-8") for helper in sorted(path.with_suffix("").glob("*.sql"))}
-    return parse(path.stem, path.read_text(encoding="utf-8"), helpers)
+    try:
+        helpers = {helper.stem: helper.read_text(encoding="utf-8") for helper in sorted(path.with_suffix("").glob("*.sql"))}
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise fault(path.stem, f"it can't be read: {error}") from None
+    return parse(path.stem, text, helpers)
 
 
 def ordered(marts: Iterable[Mart]) -> list[Mart]:
@@ -263,8 +314,16 @@ def ordered(marts: Iterable[Mart]) -> list[Mart]:
                     heapq.heappush(ready, (by_name[other].front.priority, other))
     if len(found) < len(by_name):
         circle = sorted(name for name, needs in waiting.items() if needs)
-        raise ConfigError(f"marts depend on each other in a circle: {', '.join(circle)}", "One of them must not read the other.")
+        raise Circle(circle)
     return found
+
+
+class Circle(ConfigError):
+    """Marts that depend on each other, and those that depend on them."""
+
+    def __init__(self, marts: Sequence[str]) -> None:
+        super().__init__(f"marts depend on each other in a circle: {', '.join(marts)}", "One of them must not read the other.")
+        self.marts = marts
 
 
 def inputs(mart: Mart, marts: Mapping[str, Mart]) -> list[Mart]:
