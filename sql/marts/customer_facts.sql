@@ -1,8 +1,9 @@
--- customer_facts: what is known of each customer that no passing of days changes; the marts of customers build upon it.
--- grain: (customer_id)   reads: customer_first, customer_day, session_day, order_current, counted_order   parameters: comeback_gap_days
+-- customer_facts: what is known of each customer; the marts of customers build upon it. Passing days change only what is recent.
+-- grain: (customer_id)   reads: customer_first, customer_day, session_day, order_current, counted_order   parameters: comeback_gap_days, rfm_days
 -- Every source is brought to a row per customer before it is joined. Orders, units and money are those of the reporting currency.
 /*
 unit = "customer"
+moved = "moved"
 priority = 10
 internal = true
 [columns]
@@ -17,6 +18,8 @@ orders = { about = "counted orders" }
 order_days = { about = "distinct days with an order" }
 units = { about = "pieces ordered" }
 net_cents = { unit = "minor units", about = "net of the orders" }
+recent_orders = { about = "orders of the last rfm_days; null without any" }
+recent_net_cents = { unit = "minor units", about = "their net" }
 first_day_orders = { about = "orders of the first order day" }
 first_day_net_cents = { unit = "minor units", about = "net of the orders of the first order day" }
 orders_other_currency = { about = "counted orders of other currencies, which no other column counts" }
@@ -55,6 +58,8 @@ bought as (
     select customer_id, min(day) as first_order_day, max(day) as last_order_day,
            max(day) filter (where gap_days > $comeback_gap_days) as comeback_day,
            sum(orders) as orders, count(*) as order_days, sum(units) as units, sum(net_cents) as net_cents,
+           sum(orders) filter (where day > $as_of - cast($rfm_days as integer)) as recent_orders,
+           sum(net_cents) filter (where day > $as_of - cast($rfm_days as integer)) as recent_net_cents,
            min_by(orders, day) filter (where orders is not null) as first_day_orders,
            min_by(net_cents, day) filter (where net_cents is not null) as first_day_net_cents
     from order_day group by customer_id
@@ -92,6 +97,7 @@ select f.customer_id, f.first_active_day, f.first_touch_day, f.first_order_day a
        b.first_order_day, b.last_order_day, b.comeback_day,
        cast(coalesce(b.orders, 0) as bigint) as orders, cast(coalesce(b.order_days, 0) as bigint) as order_days,
        cast(coalesce(b.units, 0) as bigint) as units, cast(coalesce(b.net_cents, 0) as decimal(38, 0)) as net_cents,
+       cast(b.recent_orders as bigint) as recent_orders, cast(b.recent_net_cents as decimal(38, 0)) as recent_net_cents,
        cast(coalesce(b.first_day_orders, 0) as bigint) as first_day_orders, cast(coalesce(b.first_day_net_cents, 0) as decimal(38, 0)) as first_day_net_cents,
        cast(coalesce(a.orders_other_currency, 0) as bigint) as orders_other_currency,
        cast(coalesce(a.touchpoints, 0) as bigint) as touchpoints, cast(coalesce(a.page_views, 0) as bigint) as page_views,

@@ -3,6 +3,9 @@
 -- parameters: new_customer_days, abandoned_after_hours
 -- Everyone of the customer topic or with an identified touchpoint or a counted order up to as_of. Orders, units and money: reporting currency.
 /*
+unit = "customer"
+moved = "moved"
+follows = ["customer_segment", "customer_value"]
 priority = 40
 formula = "avg_order_value = total_spend / order_count; purchase_frequency_days = lifetime_days / (order_count - 1)"
 limits = [
@@ -17,14 +20,14 @@ city = { about = "of the customer topic; for a customer who is not there, of the
 state = { about = "as city" }
 country = { about = "as city" }
 signed_up_at = { unit = "UTC", about = "of the customer topic" }
-customer_age_days = { unit = "days", about = "from the day of sign-up, or of the first activity if that is earlier, to as_of" }
+customer_age_days = { unit = "days", each_day = "customer_age_days + date_diff('day', $last_as_of, $as_of)", about = "from the day of sign-up, or of the first activity if that is earlier, to as_of" }
 is_new = { about = "less than new_customer_days of history: since the first touchpoint or order, if there is one" }
 order_count = { about = "counted orders" }
 total_spend = { unit = "minor units", about = "net of counted orders" }
 avg_order_value = { unit = "minor units", about = "total_spend / order_count" }
 first_order_date = { about = "day of the first order" }
 last_order_date = { about = "day of the last order" }
-days_since_last_order = { unit = "days", about = "from the last order's day to as_of" }
+days_since_last_order = { unit = "days", each_day = "date_diff('day', last_order_date, $as_of)", about = "from the last order's day to as_of" }
 purchase_frequency_days = { unit = "days", about = "mean time between orders; null below two orders" }
 lifetime_days = { unit = "days", about = "from the first order's day to the last one's" }
 items = { about = "pieces ordered" }

@@ -1,6 +1,6 @@
 -- customer_segment: the segments of each known customer, of several kinds.
--- grain: (customer_id)   reads: customer_facts, customer, customer_day, segment_cluster_fit
--- parameters: rfm_days, recency_days, frequency_limits, spend_limits, lifecycle_days
+-- grain: (customer_id)   reads: customer_facts, customer, segment_cluster_fit
+-- parameters: recency_days, frequency_limits, spend_limits, lifecycle_days
 -- Everyone of the customer topic or with an identified touchpoint or a counted order up to as_of. Orders and money: reporting currency.
 /*
 function = "customer_segment"
@@ -64,23 +64,26 @@ ask = "How many customers of each kind are about to be lost?"
 sql = "select rfm_segment, count(*) as customers from customer_segment group by rfm_segment order by customers desc, rfm_segment"
 */
 with recent as (
-    select customer_id, max(day) as last_day, sum(orders) as orders, sum(net_cents) as net_cents
-    from customer_day
-    where orders > 0 and day > $as_of - cast($rfm_days as integer)
-    group by customer_id
+    select last_order_day, recent_orders, recent_net_cents from customer_facts where recent_orders is not null
 ),
-scored as (
-    select customer_id,
-           cast(1 + (5 * (rank() over (order by last_day) - 1)) // count(*) over () as integer) as r,
-           cast(1 + (5 * (rank() over (order by orders) - 1)) // count(*) over () as integer) as f,
-           cast(1 + (5 * (rank() over (order by net_cents) - 1)) // count(*) over () as integer) as m
-    from recent
+-- Scores go by the number of customers below, so each value has one.
+of_day as (
+    select last_order_day, cast(1 + (5 * (sum(count(*)) over (order by last_order_day) - count(*))) // sum(count(*)) over () as integer) as r
+    from recent group by last_order_day
+),
+of_orders as (
+    select recent_orders, cast(1 + (5 * (sum(count(*)) over (order by recent_orders) - count(*))) // sum(count(*)) over () as integer) as f
+    from recent group by recent_orders
+),
+of_money as (
+    select recent_net_cents, cast(1 + (5 * (sum(count(*)) over (order by recent_net_cents) - count(*))) // sum(count(*)) over () as integer) as m
+    from recent group by recent_net_cents
 ),
 known as (
     select coalesce(f.customer_id, c.customer_id) as customer_id, coalesce(f.orders, 0) > 0 as has_ordered,
            date_diff('day', f.first_order_day, $as_of) as first_days, date_diff('day', f.last_order_day, $as_of) as last_days,
            date_diff('day', f.comeback_day, $as_of) as comeback_days,
-           f.orders, f.net_cents, f.units, f.categories,
+           f.orders, f.net_cents, f.units, f.categories, f.last_order_day, f.recent_orders, f.recent_net_cents,
            case when $reporting_currency in ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF')
                     then 1
                 when $reporting_currency in ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') then 1000
@@ -93,11 +96,18 @@ placed as (
            case when not has_ordered then 0 when net_cents < $spend_limits[1] * minor_units then 1
                 when net_cents < $spend_limits[2] * minor_units then 2 else 3 end as spend_place
     from known
+),
+scored as (
+    select p.*, d.r, o.f, n.m
+    from placed as p
+    left join of_day as d on p.recent_orders > 0 and d.last_order_day = p.last_order_day
+    left join of_orders as o on o.recent_orders = p.recent_orders
+    left join of_money as n on n.recent_net_cents = p.recent_net_cents
 )
-select k.customer_id, s.r as r_score, s.f as f_score, s.m as m_score, 100 * s.r + 10 * s.f + s.m as rfm_score,
-       case when s.r is null then '(none)' when least(s.r, s.f, s.m) >= 4 then 'Champions' when least(s.r, s.f, s.m) >= 3 then 'Loyal Customers'
-            when s.r >= 4 and s.f <= 2 then 'New Customers' when s.r <= 2 and s.f >= 3 then 'At Risk' when s.r <= 2 and s.f <= 2 then 'Lost Customers'
-            when s.r >= 3 and s.m >= 4 then 'Big Spenders' when s.f >= 4 then 'Frequent Buyers' else 'Need Attention' end as rfm_segment,
+select k.customer_id, k.r as r_score, k.f as f_score, k.m as m_score, 100 * k.r + 10 * k.f + k.m as rfm_score,
+       case when k.r is null then '(none)' when least(k.r, k.f, k.m) >= 4 then 'Champions' when least(k.r, k.f, k.m) >= 3 then 'Loyal Customers'
+            when k.r >= 4 and k.f <= 2 then 'New Customers' when k.r <= 2 and k.f >= 3 then 'At Risk' when k.r <= 2 and k.f <= 2 then 'Lost Customers'
+            when k.r >= 3 and k.m >= 4 then 'Big Spenders' when k.f >= 4 then 'Frequent Buyers' else 'Need Attention' end as rfm_segment,
        case when not k.has_ordered then '(none)' when k.last_days <= $recency_days[1] then 'Recent'
             when k.last_days <= $recency_days[2] then 'Moderate' else 'Lapsed' end as recency_segment,
        case when not k.has_ordered then '(none)' when k.orders <= $frequency_limits[1] then 'One-time'
@@ -113,4 +123,4 @@ select k.customer_id, s.r as r_score, s.f as f_score, s.m as m_score, 100 * s.r 
        case when k.has_ordered then cast(k.net_cents as double) / cast(k.orders as double) end as average_order_value,
        case when k.has_ordered then cast(k.units as double) end as items,
        case when k.has_ordered then cast(k.categories as double) end as categories
-from placed as k left join scored as s on s.customer_id = k.customer_id
+from scored as k

@@ -99,11 +99,6 @@ lasting as (
     select *, monthly_frequency * avg_order_value * recency_multiplier as monthly_value,
            -ln(churn_probability) / ln(1 + monthly_rate) as lifetime_months
     from rated
-),
-ranked as (
-    select *,
-           (4 * (rank() over (partition by value_3y is null order by value_3y) - 1)) // count(*) over (partition by value_3y is null) as quarters_below
-    from lasting
 )
 select customer_id, avg_order_value, monthly_frequency, recency_multiplier, churn_probability, monthly_value, lifetime_months,
        monthly_value * (1 - power(1 + monthly_rate, -lifetime_months)) / monthly_rate as heuristic_value,
@@ -111,8 +106,6 @@ select customer_id, avg_order_value, monthly_frequency, recency_multiplier, chur
        case when churn_probability < $confidence_limits[1] then 'high' when churn_probability < $confidence_limits[2] then 'medium' else 'low' end
            as confidence,
        value_3y, case when value_3y is null then 'single_day' else 'ok' end as value_3y_status,
-       case when value_3y is null then null when quarters_below = 0 then 'Low Value' when quarters_below = 1 then 'Medium Value'
-            when quarters_below = 2 then 'High Value' else 'Very High Value' end as value_quartile,
        cast(repeats as double) as x, cast(between_days as double) as t_x, cast(first_days as double) as age,
        repeat_cents / nullif(repeats, 0) as mean_value
-from ranked
+from lasting

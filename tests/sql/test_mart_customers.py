@@ -64,6 +64,27 @@ def test_windows_end_with_the_last_closed_day(worker: Worker, marts: Marts) -> N
     assert overview(marts, "order_count", "order_count_90d", "order_count_30d") == [("ann", 5, 3, 1)]
 
 
+def test_days_that_pass_change_who_did_nothing(worker: Worker, marts: Marts) -> None:
+    worker.feed(
+        customer("ann", "2026-03-01", signed_up_at=moment("2026-03-22")),
+        touch("bob", "2026-02-20"),
+        order("o1", "2026-03-01", customer_id="eve"),
+        close="2026-03-20",
+    )
+    columns = ("customer_age_days", "is_new", "days_since_last_order", "recency_segment", "churn_probability")
+    assert overview(marts, *columns) == [
+        ("ann", None, True, None, "(none)", None),
+        ("bob", 28, True, None, "(none)", None),
+        ("eve", 19, True, 19, "Recent", 0.1),
+    ]
+    worker.close_day("2026-04-01")
+    assert overview(marts, *columns) == [
+        ("ann", 10, True, None, "(none)", None),
+        ("bob", 40, False, None, "(none)", None),
+        ("eve", 31, False, 31, "Moderate", 0.2),
+    ]
+
+
 def test_a_cart_is_abandoned_once_a_day_has_passed_without_an_order(worker: Worker, marts: Marts) -> None:
     worker.feed(
         *(touch(name, "2026-03-05 10:00", session_id=name, event_type="cart_add") for name in ("ann", "bob", "eve", "joe")),

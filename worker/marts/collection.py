@@ -155,7 +155,9 @@ def _instance(mart: Mart, names: Mapping[str, str], given: Mapping[str, Any]) ->
         mart,
         name=names[mart.name],
         reads=tuple(names.get(read, read) for read in mart.reads),
-        front=mart.front.model_copy(update={"internal": True, "audits": audits}),
+        front=mart.front.model_copy(
+            update={"internal": True, "audits": audits, "follows": tuple(names.get(other, other) for other in mart.front.follows)}
+        ),
         given={name: value for name, value in given.items() if name in mart.parameters},
         aliases={new: old for old, new in names.items() if old in mart.reads},
     )

@@ -76,11 +76,14 @@ class _Declared(BaseModel):
 
 
 class Column(_Declared):
-    """A column: what it means, in which unit, and its SQL type where the table is made before its first row is."""
+    """A column: what it means, in which unit, and its SQL type where the table is made before its first row is. each_day: of the rows that
+    are there, as of $last_as_of, what it is as of $as_of, by their columns; where passing days change more than what is dirty.
+    """
 
     about: str = Field(min_length=1)
     unit: str = ""
     type: str = ""
+    each_day: str = ""
 
 
 class MartAudit(_Declared):
@@ -111,6 +114,8 @@ class FrontMatter(_Declared):
     sees_month_ends: bool = False
     kept_by: str | None = None
     at_a_time: int | None = Field(None, ge=1)
+    moved: str | None = None
+    follows: tuple[str, ...] = ()
     version: str | None = None
     on_schema_change: OnSchemaChange | None = None
     formula: str = ""
@@ -146,6 +151,11 @@ class Mart:
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(self.front.columns)
+
+    @property
+    def each_day(self) -> dict[str, str]:
+        """What passing days make of columns, by their names."""
+        return {name: column.each_day for name, column in self.front.columns.items() if column.each_day}
 
     @property
     def on_schema_change(self) -> OnSchemaChange:
@@ -212,6 +222,12 @@ def _check(mart: Mart) -> None:
             "at_a_time counts customers: it needs the unit customer, and no touchpoint among what is read",
             line_of(mart.text, "at_a_time"),
         )
+    if mart.unit is not Unit.CUSTOMER and (mart.front.moved or mart.front.follows or mart.each_day):
+        raise fault(mart.name, "moved, follows and each_day are of marts with the unit customer")
+    if mart.front.moved and mart.front.moved not in mart.helpers:
+        raise fault(mart.name, f"there is no {mart.name}/{mart.front.moved}.sql, which moved names")
+    if strange := set(mart.front.follows) - set(mart.reads):
+        raise fault(mart.name, f"it follows {', '.join(sorted(strange))}, which it does not read")
     if mart.unit is Unit.APPEND and not all(column.type for column in mart.front.columns.values()):
         raise fault(mart.name, "it is appended to, so each column needs a type", line_of(mart.text, "columns"))
     if mart.unit is Unit.MERGE and (mart.front.version not in mart.columns or mart.front.on_schema_change is OnSchemaChange.REPLACE):

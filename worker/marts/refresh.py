@@ -217,6 +217,8 @@ class _Refresh:
                 self._tables = tables_of(connection)  # it may read itself
             read = removed = written = 0
             for number, part in enumerate(self._parts(is_full=bool(reason))):
+                if isinstance(part, Since):
+                    self._pass_days(part)
                 self._narrow(part)
                 read += self._count_read()
                 gone, come = self._write(part, is_first=number == 0, is_full=bool(reason))
@@ -278,7 +280,9 @@ class _Refresh:
             return "days were sealed"
         if run(self._connection, "refresh/all_dirty", {"dirty_id": state.dirty_id}).fetchall()[0][0]:
             return "days were rebuilt"
-        untracked = [other.name for other in self._refresher.inputs(mart) if other.unit.key is None]
+        untracked = [
+            other.name for other in self._refresher.inputs(mart) if other.unit.key is None and other.name not in mart.front.follows
+        ]
         return f"what has changed in {untracked[0]} is not known" if untracked else ""
 
     def _parts(self, *, is_full: bool) -> Sequence[Part]:
@@ -296,6 +300,21 @@ class _Refresh:
     def _narrow(self, part: Part) -> None:
         variables = {"as_of": self.as_of, "reporting_currency": self.parameters["reporting_currency"]}
         narrow(self._connection, self._mart, self._tables, self._refresher.marts, variables, part)
+
+    def _pass_days(self, since: Since) -> None:
+        """Change what is not dirty: with the marts that this one follows, and as days pass. And find whom that makes dirty."""
+        mart, parameters = self._mart, {**self.parameters, "last_as_of": since.as_of}
+        for other in mart.front.follows:
+            shared = [name for name in self._tables.columns[other] if name in mart.columns and name not in mart.key]
+            self._target.follow(self._tables.place(other), shared)
+        if since.as_of == self.as_of:
+            return
+        if mart.each_day:
+            self._target.change(mart.each_day, {name: parameters[name] for name in ("as_of", "last_as_of")})
+        if mart.front.moved is not None:
+            self._narrow(None)
+            moved = mart.helpers[mart.front.moved]
+            self._connection.execute(f"create temp table moved_customer as {moved}", _bound(moved, parameters))
 
     def _count_read(self) -> int:
         """The rows of its inputs, as they are narrowed."""

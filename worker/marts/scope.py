@@ -97,6 +97,8 @@ def _find_dirty(connection: duckdb.DuckDBPyConnection, mart: Mart, since: Since,
     steps = list(_STEPS[mart.unit])
     if mart.unit is Unit.CUSTOMER and "touchpoint" in mart.reads:
         steps.append("dirty_session")
+    if mart.front.moved is not None and since.as_of < as_of:
+        steps.insert(2, "moved_customer")
     for step in steps:
         run(connection, f"refresh/{step}", parameters)
 

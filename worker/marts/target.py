@@ -121,6 +121,25 @@ class Target:
         insert = f"insert into {self.name} by name select * from ({source.select}){_where(limits)}"
         return self._run(insert, {**source.parameters, **parameters})
 
+    def change(self, expressions: Mapping[str, str], parameters: Mapping[str, Any]) -> None:
+        """Give columns, in all rows, what their expressions say."""
+        set_to = ", ".join(f'"{name}" = {expression}' for name, expression in expressions.items())
+        self._run(f"update {self.name} set {set_to}", parameters)
+
+    def follow(self, other: str, columns: Sequence[str]) -> None:
+        """Give columns what the row of the same key has in another table, where that is something else.
+
+        In the order of the rows, for DuckDB takes a hundred times as long in any other.
+        """
+        names = [f'"{name}"' for name in columns]
+        changed = " or ".join(f"t.{name} is distinct from o.{name}" for name in names)
+        rows = (
+            f"select t.rowid as place, {', '.join(f'o.{name}' for name in names)} from {self.name} as t "
+            f"join {other} as o using ({', '.join(self._mart.key)}) where {changed} order by place"
+        )
+        set_to = ", ".join(f"{name} = n.{name}" for name in names)
+        self._run(f"update {self.name} as t set {set_to} from ({rows}) as n where n.place = t.rowid", {})
+
     def merge(self, source: Source, now: datetime, *, is_full: bool) -> tuple[int, int]:
         """Of two rows of one key that of the newer version stands; `is_full`: what is not among the rows is marked as deleted.
 

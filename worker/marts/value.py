@@ -14,6 +14,7 @@ from worker.marts.models.lifetime_value import Horizon, expected_purchases, life
 from worker.marts.models.likelihood import Array, Status
 
 _MONTH = 365 / 12  # days
+_QUARTILES = pa.array(["Low Value", "Medium Value", "High Value", "Very High Value"])
 _MODEL_COLUMNS = ("p_alive", "expected_orders", "expected_order_value", "model_value", "model_value_low", "model_value_high")
 
 _FIT = pa.schema(
@@ -80,9 +81,20 @@ def customer_value(rows: pa.Table, refresh: Refresh) -> pa.Table:
     x, t_x, age, mean_value = (rows[name].to_numpy() for name in ("x", "t_x", "age", "mean_value"))
     predicted = _predicted(_Fitted.of(fit), _horizon(refresh), x, t_x, age, mean_value)
     table = rows.drop_columns(["x", "t_x", "age", "mean_value"])
+    table = table.append_column("value_quartile", _quartiles(rows["value_3y"]))
     for name, column in predicted.items():
         table = table.append_column(name, column)
     return table.append_column("fit_id", pa.repeat(pa.scalar(fit["fit_id"], pa.int64()), len(rows)))
+
+
+def _quartiles(values: pa.ChunkedArray) -> pa.Array:
+    """Quarter k (from 0) begins beyond the k n / 4 lowest of n values, rounded up, equal values being in the same one; null has none."""
+    found, is_there = values.drop_null().to_numpy(), values.is_valid().to_numpy()
+    quarters = np.zeros(len(values), dtype=np.int64)
+    if len(found):
+        last = (np.arange(1, 4) * len(found) + 3) // 4 - 1
+        quarters[is_there] = np.searchsorted(np.partition(found, last)[last], found)
+    return _QUARTILES.take(pa.array(quarters, mask=~is_there))
 
 
 def _purchases_fitted(refresh: Refresh, model: Model) -> dict[str, Any]:
@@ -174,7 +186,6 @@ def _predicted(fitted: _Fitted, horizon: Horizon, x: Array, t_x: Array, age: Arr
             value = lifetime_value(purchases, fitted.covariance, fitted.values, fitted.value_covariance, x, positive)
             found = (fitted.values.expected_value(x, positive), value.value, value.low, value.high)
             columns |= {name: pa.array(values, mask=~is_valued) for name, values in zip(_MODEL_COLUMNS[2:], found, strict=True)}
-    cases = [(~has_purchases, fitted.status), (~is_known, "first_day"), (~has_values, f"value_{fitted.value_status}")]
-    cases.append((~is_valued, "value_not_positive"))
-    status = np.select([is_so for is_so, _ in cases], [name for _, name in cases], "ok")
-    return columns | {"model_status": pa.array(status.tolist(), pa.string())}
+    names = pa.array([fitted.status, "first_day", f"value_{fitted.value_status}", "value_not_positive", "ok"], pa.string())
+    status = np.select([~has_purchases, ~is_known, ~has_values, ~is_valued], range(4), 4)
+    return columns | {"model_status": names.take(pa.array(status))}

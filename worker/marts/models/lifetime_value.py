@@ -71,4 +71,4 @@ def lifetime_value(
 
 
 def _quadratic(rows: Array, matrix: Array) -> Array:
-    return np.asarray(((rows @ matrix) * rows).sum(axis=1), dtype=np.float64)
+    return np.asarray(np.einsum("ij,jk,ik->i", rows, matrix, rows), dtype=np.float64)
