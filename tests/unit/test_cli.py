@@ -175,3 +175,9 @@ def test_no_file_and_no_worker_is_code_4_with_the_way_out(tidemark: Shell) -> No
         assert ended.err == (
             "tidemark: there is no file tidemark.duckdb\nName it: --set store.path=FILE, or store.path in the configuration.\n"
         )
+
+
+def test_tables_that_are_piped_have_no_blanks_at_their_ends(tidemark: Shell) -> None:
+    lines = tidemark("marts", "describe", "customer_overview").out.splitlines()
+    assert max(map(len, lines)) > 120  # nothing is folded
+    assert [line for line in lines if line != line.rstrip()] == []

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -112,14 +112,14 @@ def cells(*values: object) -> list[Text]:
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[str] = ()) -> None:
-    """Rows on standard output, as wide as they must be: nothing is cut or folded. right: columns that hold numbers."""
+    """Rows on standard output, as wide as they must be: nothing is cut, folded or filled up. right: columns that hold numbers."""
     numbers = set(right)
-    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for column in columns:
-        made.add_column(Text(shown(column)), justify="right" if column in numbers else "left")
+        made.add_column(Text(shown(column), style="dim"), justify="right" if column in numbers else "left", header_style="")
     for row in rows:
         made.add_row(*cells(*row))
-    Console(width=_WIDEST, highlight=False).print(made)
+    _print(Console(width=_WIDEST, highlight=False), made)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Table:
@@ -135,9 +135,15 @@ def facts(pairs: Iterable[tuple[str, object]]) -> Table:
 
 def print_facts(title: str, pairs: Iterable[tuple[str, object]]) -> None:
     """`facts` below a title, on standard output."""
-    console = screen()
-    console.print(Text(shown(title), style="bold"))
-    console.print(facts(pairs))
+    _print(screen(), Text(shown(title), style="bold"), facts(pairs))
+
+
+def _print(console: Console, *parts: RenderableType) -> None:
+    """Without the blanks by which rich makes all lines as long as the longest."""
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    sys.stdout.write("".join(f"{line.rstrip(' ')}\n" for line in captured.get().splitlines()))
 
 
 def counted(number: int, noun: str) -> str:
