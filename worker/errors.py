@@ -17,7 +17,7 @@ class ExitCode(IntEnum):
     DIFFERENCES = 5  # verify, doctor or schema check found what should not be as it is
     REJECTED = 6  # most messages were rejected: a wrong topic or schema
     UNAVAILABLE = 7  # a command gave up waiting for a broker, a registry or a worker
-    FAILED = 8  # what was asked for was begun and not done: a job failed or was cancelled, a mart was not refreshed
+    FAILED = 8  # what was asked for was begun and not done: a job failed or was cancelled, a mart failed
     INTERRUPTED = 130  # stopped by a second signal before the drain was over
 
 

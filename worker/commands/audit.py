@@ -10,10 +10,11 @@ import typer
 
 from worker.commands import AsJson, Sources, log_errors_alone, print_json_lines, shown
 from worker.commands.formats import counted, print_rows
+from worker.commands.marts import left_out
 from worker.config import Settings
 from worker.errors import ConfigError, Differences
 from worker.marts.audits import Auditor, AuditState
-from worker.marts.collection import all_marts
+from worker.marts.collection import check, collected
 from worker.marts.refresh import Refresher
 from worker.serve.admin import NoWorker, ask
 from worker.store.reader import open_reader
@@ -25,14 +26,17 @@ def audit(
     severity: Annotated[str | None, typer.Option(metavar="error|warning", help="Only audits of this severity.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look for rows that should not exist, in marts and in the tables they are made of. Exit code 5 if an audit of severity error fails.
+    """Look for rows that should not exist, in marts and in the tables they are made of. Exit code 5 if an audit of severity error fails, 8
+    if a mart could not be audited, for its file is wrong.
 
     A running worker does it, and keeps what it finds for status and metrics; without one, the file is only read.
     """
     settings = context.ensure_object(Sources).settings()
     if severity not in (None, "error", "warning"):
         raise ConfigError(f"--severity {severity}: there is no such severity", "Choose error or warning.")
-    auditor = Auditor(Refresher(all_marts(settings.marts), settings.marts.parameters(), settings.reporting_currency))
+    marts = collected(settings.marts)
+    check(names or (), marts.faults)
+    auditor = Auditor(Refresher(marts.marts, settings.marts.parameters(), settings.reporting_currency))
     tables = names or auditor.tables
     if unknown := sorted(set(tables) - set(auditor.tables)):
         raise ConfigError(f"there is nothing to audit that is called {', '.join(unknown)}", "tidemark audit --json prints all names.")
@@ -45,6 +49,7 @@ def audit(
     wrong = [result for result in found if _fails(result)]
     if errors := sorted({f"{result['table']}: {result['audit']}" for result in wrong if result["severity"] == "error"}):
         raise Differences(f"{counted(len(errors), 'audit')} of severity error failed: {', '.join(errors)}", _remedy(wrong))
+    left_out({} if names else marts.faults, "audited")
 
 
 def _results(settings: Settings, auditor: Auditor, tables: Sequence[str]) -> list[Mapping[str, Any]]:

@@ -10,9 +10,10 @@ import typer
 from worker.commands import Sources
 from worker.commands.days import day_range
 from worker.commands.formats import count, print_rows, size, utc
+from worker.commands.marts import left_out
 from worker.commands.reading import snapshot
 from worker.errors import ConfigError
-from worker.marts.collection import all_marts
+from worker.marts.collection import check, collected
 from worker.marts.definition import Mart
 from worker.run import SYSTEM_CLOCK
 from worker.serve.export import EXPORTED, ON_REQUEST, ExportManifest, Format, new_directory, types_of, write_manifest, write_tables
@@ -32,20 +33,27 @@ def export(
     """Write tables to files, a file a day, all as of one commit, with a manifest. Money is in integer minor units, times are UTC."""
     settings = context.ensure_object(Sources).settings()
     first, last = day_range(days, "--days") if days else (None, None)
-    chosen, if_there = _chosen(tables, all_marts(settings.marts))
+    marts = collected(settings.marts)
+    check(_named(tables or ""), marts.faults)
+    chosen, if_there = _chosen(tables, marts.marts)
     wanted = Wanted(tables=chosen, if_there=if_there, first=first, last=last, types=types_of(format))
     with new_directory(directory, replace=replace) as temporary, closing(snapshot(settings, wanted)) as source:
         written = write_tables(temporary, source.tables, format)
         manifest = ExportManifest.of(source.head, wanted, format, written, SYSTEM_CLOCK.now())
         write_manifest(temporary, manifest)
     _print(manifest)
+    left_out(marts.faults if tables is None else {}, "exported")
+
+
+def _named(tables: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in tables.split(",")))
 
 
 def _chosen(tables: str | None, marts: Mapping[str, Mart]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The tables to export, and those more that are exported where they are there: marts that were refreshed."""
     if tables is None:
         return EXPORTED, tuple(name for name, mart in marts.items() if not mart.front.internal and name not in ON_REQUEST)
-    chosen = tuple(dict.fromkeys(name.strip() for name in tables.split(",")))
+    chosen = _named(tables)
     known = sorted({*EXPORTED, *ON_REQUEST, *marts})
     if unknown := [name for name in chosen if name not in known]:
         raise ConfigError(f"--tables: {', '.join(map(repr, unknown))} can't be exported", f"There are {', '.join(known)}.")

@@ -11,12 +11,12 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from worker.commands import AsJson, Sources, log_errors_alone, print_json_lines, shown
-from worker.commands.formats import cells, count, print_facts, print_rows, screen, table, utc
+from worker.commands.formats import cells, count, counted, print_facts, print_rows, screen, table, utc
 from worker.commands.reading import report_rows
 from worker.config import Settings
-from worker.errors import ExitCode, TidemarkError
+from worker.errors import ConfigError, ExitCode, TidemarkError
 from worker.marts.advice import DAYS, advise
-from worker.marts.collection import all_marts, mart_named
+from worker.marts.collection import all_marts, check, collected, mart_named
 from worker.marts.definition import Mart, described, ordered, switched_off
 from worker.marts.dictionary import dictionary
 from worker.marts.refresh import RunState
@@ -34,9 +34,16 @@ Ask: TypeAlias = Callable[[str, Mapping[str, Any]], Any]
 
 
 class MartFailed(TidemarkError):
-    """A mart could not be refreshed; its rows stay as they were."""
+    """Something asked of all marts could not be done with one; its rows stay as they were."""
 
     exit_code = ExitCode.FAILED
+
+
+def left_out(faults: Mapping[str, ConfigError], done: str) -> None:
+    """Raises MartFailed where marts were left out of what was `done` with all, for their files are wrong."""
+    if faults:
+        told = "".join(f"\n{error}" for error in dict.fromkeys(map(str, faults.values())))
+        raise MartFailed(f"{counted(len(faults), 'mart')} could not be {done}: {', '.join(sorted(faults))}{told}", "All else is done.")
 
 
 @app.command("list")
@@ -44,10 +51,11 @@ def list_marts(context: typer.Context, as_json: AsJson = False) -> None:
     """All marts in the order of their refresh: the day that each shows, and what became of its last refresh."""
     settings = context.ensure_object(Sources).settings()
     stored = {row["mart"]: row for row in report_rows(settings, "marts").to_pylist()}
-    marts = all_marts(settings.marts)
-    off = switched_off(marts, TABLES.keys() - settings.tables_on)
-    rows = [_listed(mart, stored.get(mart.name, {}), off.get(mart.name)) for mart in ordered(marts.values())]
-    rows += [_listed_gone(stored[name]) for name in sorted(stored.keys() - marts.keys())]
+    found = collected(settings.marts)
+    off = switched_off(found.marts, TABLES.keys() - settings.tables_on)
+    rows = [_listed(mart, stored.get(mart.name, {}), off.get(mart.name)) for mart in ordered(found.marts.values())]
+    rows += [_listed_undefined(name, stored.get(name, {}), "faulty", str(error)) for name, error in sorted(found.faults.items())]
+    rows += [_listed_gone(stored[name]) for name in sorted(stored.keys() - found.marts.keys() - found.faults.keys())]
     if as_json:
         print_json_lines(rows)
         return
@@ -74,8 +82,13 @@ def _listed(mart: Mart, stored: Mapping[str, Any], missing_table: str | None) ->
 
 def _listed_gone(stored: Mapping[str, Any]) -> dict[str, Any]:
     """A mart that nothing defines any more."""
-    told = {"state": "gone", "message": f"nothing defines it: put its file back, or tidemark marts drop {stored['mart']}"}
-    return {"mart": stored["mart"], "purpose": "", "unit": "", "schedule": "", "internal": False, **_stands(stored), **told}
+    name = str(stored["mart"])
+    return _listed_undefined(name, stored, "gone", f"nothing defines it: put its file back, or tidemark marts drop {name}")
+
+
+def _listed_undefined(name: str, stored: Mapping[str, Any], state: str, message: str) -> dict[str, Any]:
+    about = {"mart": name, "purpose": "", "unit": "", "schedule": "", "internal": False}
+    return {**about, **_stands(stored), "state": state, "message": message}
 
 
 def _stands(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,7 +107,9 @@ def describe_mart(
     context: typer.Context, name: Annotated[str, typer.Argument(help="As tidemark marts list says it.")], as_json: AsJson = False
 ) -> None:
     """One mart: what it means, its grain and columns, what it reads."""
-    facts = described(mart_named(name, all_marts(context.ensure_object(Sources).settings().marts)))
+    found = collected(context.ensure_object(Sources).settings().marts)
+    check([name], found.faults)
+    facts = described(mart_named(name, found.marts))
     if as_json:
         print_json_lines([facts])
         return
@@ -136,6 +151,7 @@ def refresh_marts(
             sys.stdout.flush()
     if failed:
         raise MartFailed(f"{len(failed)} of {len(plan)} marts were not refreshed: {', '.join(failed)}", "They keep their rows.")
+    left_out({} if names else collected(settings.marts).faults, "refreshed")
 
 
 def _told(outcome: Mapping[str, Any]) -> str:
@@ -183,7 +199,7 @@ def advise_on_marts(context: typer.Context, as_json: AsJson = False) -> None:
     settings = context.ensure_object(Sources).settings()
     since = SYSTEM_CLOCK.now().replace(tzinfo=None) - timedelta(days=DAYS)
     runs = report_rows(settings, "mart_runs", {"since": since.isoformat()}).to_pylist()
-    found = advise(runs, all_marts(settings.marts))
+    found = advise(runs, collected(settings.marts).marts)
     if as_json:
         print_json_lines(asdict(advice) for advice in found)
     elif found:

@@ -52,12 +52,6 @@ class Collection:
     marts: Mapping[str, Mart]
     faults: Mapping[str, ConfigError]
 
-    def check(self, names: Iterable[str]) -> None:
-        """Raises ConfigError where something is wrong in the file of one of these."""
-        for name in names:
-            if name in self.faults:
-                raise self.faults[name]
-
 
 def collected(settings: Marts) -> Collection:
     """All that there are. Raises ConfigError where the user's directory is not there."""
@@ -84,8 +78,15 @@ def collected(settings: Marts) -> Collection:
 def all_marts(settings: Marts) -> Mapping[str, Mart]:
     """By name. Raises ConfigError where one of them is not right: the first."""
     found = collected(settings)
-    found.check(sorted(found.faults))
+    check(sorted(found.faults), found.faults)
     return found.marts
+
+
+def check(names: Iterable[str], faults: Mapping[str, ConfigError]) -> None:
+    """Raises the fault of the first of these marts that has one."""
+    for name in names:
+        if name in faults:
+            raise faults[name]
 
 
 def mart_named(name: str, marts: Mapping[str, Mart]) -> Mart:

@@ -13,11 +13,11 @@ import duckdb
 import structlog
 
 from worker.config import Marts, Settings
-from worker.errors import TidemarkError, Unavailable
+from worker.errors import ConfigError, TidemarkError, Unavailable
 from worker.marts import gone
 from worker.marts.advice import DAYS
 from worker.marts.audits import Auditor, AuditResult, keep
-from worker.marts.collection import all_marts, mart_named
+from worker.marts.collection import check, collected, mart_named
 from worker.marts.definition import Mart, Unit, ordered, switched_off, with_inputs
 from worker.marts.due import Failures, Patience, due, month_ends
 from worker.marts.refresh import MartRun, MartState, NotReady, Refresher, Request, RunState, Trigger, add_run, progress_of, states
@@ -41,7 +41,8 @@ class Plan:
 class MartRunner:
     """Refreshes and audits marts of one file. `cursor` makes a connection to it; `told` hears of every refresh, done or failed.
 
-    Marts that need one of `tables_off` are left out, unless they are named.
+    Marts that need one of `tables_off` are left out, unless they are named. `faults` are of the marts whose files are wrong: with the
+    first look at what is due, each has failed.
     """
 
     def __init__(
@@ -52,8 +53,11 @@ class MartRunner:
         tables_off: AbstractSet[str],
         now: Callable[[], datetime],
         told: Callable[[MartRun], None] = lambda _: None,
+        faults: Mapping[str, ConfigError] | None = None,
     ) -> None:
         self._cursor = cursor
+        self._faults = faults or {}
+        self._faults_to_tell = dict(self._faults)
         self._refresher = refresher
         self._auditor = Auditor(refresher)
         self._settings = settings
@@ -67,6 +71,7 @@ class MartRunner:
 
     def plan(self, names: Sequence[str], as_of: date | None) -> Plan:
         """These marts (all, if none is named) after those of their inputs that are not up to date. Raises NotReady, ConfigError."""
+        check(names, self._faults)
         with closing(self._cursor()) as connection:
             progress, known = progress_of(connection), states(connection)
         day = as_of or progress.closed_before - timedelta(days=1)
@@ -81,10 +86,12 @@ class MartRunner:
 
         Raises ConfigError where there is no such mart, Unavailable when the worker stops.
         """
+        check([name], self._faults)
         return self._refreshed(mart_named(name, self._refresher.marts), request)
 
     def refresh_due(self, is_behind: Callable[[], bool] = lambda: False) -> list[MartRun]:
         """Refresh what is due, in order; what is left when the worker falls behind stays due."""
+        self._tell_faults()
         runs = [self._refreshed(mart, Request(Trigger.SCHEDULE, as_of)) for mart, as_of in self._due() if not is_behind()]
         if runs:
             self._forget()
@@ -98,7 +105,7 @@ class MartRunner:
     def drop(self, name: str) -> None:
         """Drop a mart whose definition is gone. Raises ConfigError where it is not (see gone.drop)."""
         with self._turn, closing(self._cursor()) as connection:
-            gone.drop(connection, name, self._refresher.marts)
+            gone.drop(connection, name, self._refresher.marts.keys() | self._faults.keys())
         log.info("mart_dropped", mart=name)
 
     def stop(self) -> None:
@@ -160,6 +167,15 @@ class MartRunner:
         _tell(outcome)
         return outcome
 
+    def _tell_faults(self) -> None:
+        while self._faults_to_tell:
+            name, error = self._faults_to_tell.popitem()
+            outcome = MartRun(name, RunState.FAILED, None, message=str(error))
+            with closing(self._cursor()) as connection:
+                add_run(connection, outcome, Trigger.SCHEDULE, self._now())
+            self._told(outcome)
+            _tell(outcome)
+
     def _failed(self, mart: Mart, request: Request, started_at: datetime, seconds: float, error: Exception) -> MartRun:
         is_late = seconds >= self._settings.timeout.total_seconds()
         message = f"ended after {seconds:.0f} s, marts.timeout" if is_late else _message(error)
@@ -220,9 +236,10 @@ def runner_of(
     now: Callable[[], datetime],
     told: Callable[[MartRun], None] = lambda _: None,
 ) -> MartRunner:
-    """A runner of all marts that the settings know. Raises ConfigError where one of them is not right."""
-    refresher = Refresher(all_marts(settings.marts), settings.marts.parameters(), settings.reporting_currency)
-    return MartRunner(cursor, refresher, settings.marts, TABLES.keys() - settings.tables_on, now, told)
+    """A runner of all marts that the settings know. Raises ConfigError where their directory is not there."""
+    found = collected(settings.marts)
+    refresher = Refresher(found.marts, settings.marts.parameters(), settings.reporting_currency)
+    return MartRunner(cursor, refresher, settings.marts, TABLES.keys() - settings.tables_on, now, told, found.faults)
 
 
 class MartThread(threading.Thread):

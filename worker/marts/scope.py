@@ -23,7 +23,7 @@ _ITEMS = """
     from (select day, order_id, generate_subscripts(items, 1) as line, unnest(items) as item from order_current)
 """
 # Inputs that are made of another input: their SELECT over it.
-_MADE_OF = {"counted_order": ("order_current", _COUNTED), "order_item": ("order_current", _ITEMS)}
+MADE_OF = {"counted_order": ("order_current", _COUNTED), "order_item": ("order_current", _ITEMS)}
 _DIRTY = {
     Unit.CUSTOMER: "customer_id in (select customer_id from dirty_customer)",
     Unit.SESSION: "(day, session_id) in (select day, session_id from changed_session)",
@@ -80,9 +80,9 @@ def narrow(
         _find_dirty(connection, mart, part, variables["as_of"])
     made: set[str] = set()
     for name in mart.reads:
-        for table in (_MADE_OF[name][0], name) if name in _MADE_OF else (name,):
+        for table in (MADE_OF[name][0], name) if name in MADE_OF else (name,):
             if table not in made:
-                body = _MADE_OF[table][1] if table in _MADE_OF else _body(mart, table, tables, marts, part)
+                body = MADE_OF[table][1] if table in MADE_OF else _body(mart, table, tables, marts, part)
                 connection.execute(f'create or replace temp view "{mart.aliases.get(table, table)}" as {body}')
                 made.add(table)
 
