@@ -44,6 +44,17 @@ def test_what_the_worker_commits_meanwhile_is_not_in_the_copy(worker: Worker, mo
     assert len(worker.rows("touchpoint")) == before["touchpoint"] + 2
 
 
+def test_a_piece_has_few_days_for_an_export_writes_a_file_of_each_while_the_worker_waits(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "_DAYS_AT_ONCE", 2)
+    with serving(worker), closing(ask_snapshot(worker.settings.admin_socket, Wanted(tables=("daily_users",)))) as taken:
+        pieces = [batch["day"].unique().to_pylist() for table in taken.tables for batch in table.batches]
+    days = [day for (day,) in worker.query("select day from daily_users order by day")]
+    assert [str(day) for piece in pieces for day in piece] == days
+    assert max(len(piece) for piece in pieces) == 2
+
+
 def test_a_piece_that_is_left_out_is_missed(worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "_ROWS_AT_ONCE", 1)
     whole = snapshot._pieces

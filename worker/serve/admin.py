@@ -114,7 +114,7 @@ def _trouble_told(path: Path, seconds: float) -> Iterator[None]:
     except TimeoutError:
         raise Unavailable(f"{path}: the worker did not answer within {seconds:g} s", "Look at its log.") from None
     except OSError as error:
-        raise Unavailable(f"{path}: the worker hung up: {error.strerror}", "Look at its log.") from None
+        raise Unavailable(f"{path}: the worker hung up: {error.strerror or error}", "Look at its log.") from None
     except pa.ArrowInvalid:
         raise Unavailable(f"{path}: the worker hung up in the middle of its answer", "Look at its log.") from None
 

@@ -22,6 +22,7 @@ from worker.serve.status import Moment
 from worker.store.backup import ROW_HASH, Definitions, Facts, TableRows, TableSum, columns, definitions
 
 _ROWS_AT_ONCE = 250_000  # sorted by day in one go, unless one day has more: what bounds the memory
+_DAYS_AT_ONCE = 1_000  # an export writes a file of each before it reads on, and the worker that sends them waits for it
 _PIECE_ROWS = 100_000
 
 
@@ -214,7 +215,7 @@ def _expression(table: str, column: str, kind: str, wanted: Wanted) -> str:
 
 
 def _pieces(connection: duckdb.DuckDBPyConnection, table: str, wanted: Wanted) -> Iterator[tuple[date, date]]:
-    """Ranges of days, ascending, that together are all that are wanted; each of one day, or of few enough rows."""
+    """Ranges of days, ascending, that together are all that are wanted; each of one day, or of few enough rows and days."""
     counts = connection.execute(
         f'select day, count(*) from "{table}" where day between $first and $last group by day order by day',
         {"first": wanted.first or date.min, "last": wanted.last or date.max},
@@ -222,7 +223,7 @@ def _pieces(connection: duckdb.DuckDBPyConnection, table: str, wanted: Wanted) -
     piece: list[date] = []
     rows = 0
     for day, count in counts:
-        if piece and rows + count > _ROWS_AT_ONCE:
+        if piece and (rows + count > _ROWS_AT_ONCE or len(piece) == _DAYS_AT_ONCE):
             yield piece[0], piece[-1]
             piece, rows = [], 0
         piece.append(day)
