@@ -223,11 +223,11 @@ def _check(mart: Mart) -> None:
             line_of(mart.text, "at_a_time"),
         )
     if mart.unit is not Unit.CUSTOMER and (mart.front.moved or mart.front.follows or mart.each_day):
-        raise fault(mart.name, "moved, follows and each_day are of marts with the unit customer")
+        raise fault(mart.name, "moved, follows and each_day are of marts with the unit customer", line_of(mart.text, "unit"))
     if mart.front.moved and mart.front.moved not in mart.helpers:
-        raise fault(mart.name, f"there is no {mart.name}/{mart.front.moved}.sql, which moved names")
+        raise fault(mart.name, f"there is no {mart.name}/{mart.front.moved}.sql, which moved names", line_of(mart.text, "moved"))
     if strange := set(mart.front.follows) - set(mart.reads):
-        raise fault(mart.name, f"it follows {', '.join(sorted(strange))}, which it does not read")
+        raise fault(mart.name, f"it follows {', '.join(sorted(strange))}, which it does not read", line_of(mart.text, "follows"))
     if mart.unit is Unit.APPEND and not all(column.type for column in mart.front.columns.values()):
         raise fault(mart.name, "it is appended to, so each column needs a type", line_of(mart.text, "columns"))
     if mart.unit is Unit.MERGE and (mart.front.version not in mart.columns or mart.front.on_schema_change is OnSchemaChange.REPLACE):

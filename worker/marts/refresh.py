@@ -218,7 +218,7 @@ class _Refresh:
             read = removed = written = 0
             for number, part in enumerate(self._parts(is_full=bool(reason))):
                 if isinstance(part, Since):
-                    self._pass_days(part)
+                    self._find_moved(part)
                 self._narrow(part)
                 read += self._count_read()
                 gone, come = self._write(part, is_first=number == 0, is_full=bool(reason))
@@ -301,20 +301,24 @@ class _Refresh:
         variables = {"as_of": self.as_of, "reporting_currency": self.parameters["reporting_currency"]}
         narrow(self._connection, self._mart, self._tables, self._refresher.marts, variables, part)
 
-    def _pass_days(self, since: Since) -> None:
-        """Change what is not dirty: with the marts that this one follows, and as days pass. And find whom that makes dirty."""
-        mart, parameters = self._mart, {**self.parameters, "last_as_of": since.as_of}
+    def _find_moved(self, since: Since) -> None:
+        """Whom the days that have passed make dirty, where the mart says so."""
+        mart = self._mart
+        if mart.front.moved is not None and since.as_of < self.as_of:
+            self._narrow(None)
+            moved = mart.helpers[mart.front.moved]
+            parameters = _bound(moved, {**self.parameters, "last_as_of": since.as_of})
+            self._connection.execute(f"create temp table moved_customer as {moved}", parameters)
+
+    def _keep_up(self, since: Since) -> None:
+        """Change the rows that are not dirty: with the marts that this one follows, and as days pass."""
+        mart = self._mart
         for other in mart.front.follows:
             shared = [name for name in self._tables.columns[other] if name in mart.columns and name not in mart.key]
             self._target.follow(self._tables.place(other), shared)
-        if since.as_of == self.as_of:
-            return
-        if mart.each_day:
-            self._target.change(mart.each_day, {name: parameters[name] for name in ("as_of", "last_as_of")})
-        if mart.front.moved is not None:
-            self._narrow(None)
-            moved = mart.helpers[mart.front.moved]
-            self._connection.execute(f"create temp table moved_customer as {moved}", _bound(moved, parameters))
+        if mart.each_day and since.as_of < self.as_of:
+            expressions = f"select {', '.join(mart.each_day.values())}"
+            self._target.change(mart.each_day, _bound(expressions, {**self.parameters, "last_as_of": since.as_of}))
 
     def _count_read(self) -> int:
         """The rows of its inputs, as they are narrowed."""
@@ -345,7 +349,10 @@ class _Refresh:
             return target.count() if target.columns else 0, target.replace(source)
         if not target.columns:
             target.replace(Source(f"select * from ({source.select}) limit 0", source.parameters))
-        return target.remove(limits, bound), target.add(source, limits, bound)
+        removed = target.remove(limits, bound)
+        if isinstance(part, Since):
+            self._keep_up(part)
+        return removed, target.add(source, limits, bound)
 
     def _source(self) -> Source:
         """The mart's rows: its SELECT, or what its function makes of that."""

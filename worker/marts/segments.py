@@ -50,14 +50,14 @@ def customer_segment(rows: pa.Table, refresh: Refresh) -> pa.Table:
     """The segments by rules, and the cluster by the last fit; no cluster for customers without an order, or without a fit."""
     fit = refresh.query("fit")
     has_cluster = rows["frequency"].is_valid().to_numpy() & (len(fit) > 0)
-    numbers, labels = np.zeros(len(rows), dtype=np.int32), np.full(len(rows), _NONE, dtype=object)
+    numbers, labels = np.zeros(len(rows), dtype=np.int32), [_NONE]
     if has_cluster.any():
         clusters = _clusters(fit)
         numbers[has_cluster] = nearest(_features(rows)[has_cluster], clusters)
-        labels = np.array([_NONE, *clusters.labels], dtype=object)[numbers]
+        labels += clusters.labels
     table = rows.drop_columns(list(FEATURES))
     return table.append_column("cluster", pa.array(numbers, mask=~has_cluster)).append_column(
-        "cluster_label", pa.array(labels, pa.string())
+        "cluster_label", pa.array(labels, pa.string()).take(pa.array(numbers))
     )
 
 

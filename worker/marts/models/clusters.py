@@ -41,7 +41,8 @@ def fit_clusters(features: Array, count: int, starts: int, seed: int) -> Cluster
 def nearest(features: Array, clusters: Clusters) -> Array:
     """The cluster, from 1, whose centre is nearest to each customer; (n,), the lower number where two are as near."""
     standard, centres = (features - clusters.mean) / clusters.deviation, (clusters.centres - clusters.mean) / clusters.deviation
-    distances = np.stack([((standard - centre) ** 2).sum(axis=1) for centre in centres], axis=1)
+    apart = (standard - centre for centre in centres)
+    distances = np.stack([np.einsum("ij,ij->i", each, each) for each in apart], axis=1)
     return np.asarray(distances.argmin(axis=1) + 1, dtype=np.float64)
 
 
