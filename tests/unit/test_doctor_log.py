@@ -265,6 +265,18 @@ def test_messages_of_another_stream_are_a_problem_twice_told() -> None:
     assert levels(findings) == {"messages": Level.PROBLEM, "schema": Level.PROBLEM}
 
 
+@pytest.mark.parametrize(
+    ("currencies", "level", "found"),
+    [
+        (("EUR", "USD", "EUR"), Level.OK, "orders: 1 of the last 3 is in USD"),
+        (("EUR", "usd", "EUR"), Level.WARNING, "orders: of the last 3 none is in USD, but 2 EUR, 1 usd"),
+    ],
+)
+def test_orders_that_are_all_in_another_currency_than_the_reporting_one(currencies: tuple[str, ...], level: Level, found: str) -> None:
+    finding = told(looked_at(*(framed(1, order(ordered_at=NOW, currency=currency)) for currency in currencies)), "currency")
+    assert (finding.level, finding.found.startswith(found)) == (level, True), finding
+
+
 def test_an_empty_topic_is_fine() -> None:
     assert told(looked_at(), "messages").found == "orders: there are none yet"
 

@@ -111,6 +111,8 @@ def decoded_findings(
             continue
         decoded = decoder.decode(MessageBatch({stream: of_stream}), now)
         yield outcome_finding(name, len(of_stream), decoded.rejected)
+        if orders := decoded.events.get(Stream.ORDERS):
+            yield currency_finding(name, Counter(orders["currency"].to_pylist()), settings.reporting_currency)
         for ref, count in refs_of(of_stream).items():
             text = schemas.text(ref)
             if not isinstance(text, NoSchema):  # else its messages are rejected: that is told
@@ -129,6 +131,19 @@ def outcome_finding(name: str, count: int, rejected: Sequence[Rejected]) -> Find
         remedy = "Is it the right topic, and do registry.url or registry.files hold its schemas?"
         return problem("messages", detail, f"{remedy} Where most are rejected the worker stops (exit code 6).")
     return warning("messages", detail, "They are kept in the table rejected: mend their producer, or the schema, then tidemark dlq replay.")
+
+
+def currency_finding(name: str, orders: Mapping[str, int], reporting: str) -> Finding:
+    """Whether the reporting currency is one that the shop sells in. `orders`: how many are in each currency."""
+    total = sum(orders.values())
+    if count := orders.get(reporting):
+        return ok("currency", f"{name}: {count} of the last {total} {'is' if count == 1 else 'are'} in {reporting}")
+    others = ", ".join(f"{number} {currency}" for currency, number in orders.items())
+    return warning(
+        "currency",
+        f"{name}: of the last {total} none is in {reporting}, but {others}",
+        "Money of customers and marts is that of orders in reporting_currency alone. It is fixed when the file is created.",
+    )
 
 
 def refs_of(messages: Sequence[Message]) -> Counter[SchemaRef]:
