@@ -34,7 +34,7 @@ FASTER = $(if $(shell ldconfig -p 2>/dev/null | grep libjemalloc.so.2),LD_PRELOA
 bench: $(DEV)  ## messages per second of the whole path, and of each stage, on a real Kafka (ARGS="--help" tells more)
 	@$(FASTER) $(BIN)/python -m tests.bench $(ARGS)
 
-bench-marts: $(DEV)  ## seconds and memory of refreshing all marts, in full and after 1 % of the customers changed (ARGS="--help" tells more)
+bench-marts: $(DEV)  ## seconds and memory of refreshing all marts: in full, after 1 % of the customers changed, a day later (ARGS="--help" tells more)
 	@$(FASTER) $(BIN)/python -m tests.bench.marts $(ARGS)
 
 check: lint types test  ## what must pass before a commit

@@ -1,4 +1,4 @@
-"""`make bench-marts`: what it costs to refresh all marts of a seeded shop, in full, and again after 1 % of its customers have changed."""
+"""`make bench-marts`: what refreshing all marts of a seeded shop costs: in full, after 1 % of the customers changed, and a day later."""
 
 import hashlib
 import json
@@ -46,7 +46,9 @@ def main(
     kept: Annotated[Path, typer.Option(help="directory where the file before the first refresh is kept for another time")] = WORK / "kept",
     out: Annotated[Path, typer.Option("--json", help="where the figures go")] = WORK / "marts.json",
 ) -> None:
-    """Refresh all marts in full, let some customers change, refresh them again; each time in a new process."""
+    """Refresh all marts in full, let some customers change, refresh them again, let a day close, and refresh them again; each time in a new
+    process.
+    """
     shape = replace(shop_of(customers, touchpoints, orders, days, seed), skew=skew)
     limits = {name: value for name, value in (("memory_limit", memory_limit), ("threads", threads)) if value is not None}
     WORK.mkdir(parents=True, exist_ok=True)
@@ -57,6 +59,8 @@ def main(
         passes = {"full": refreshed(settings, is_full=True)}
         _fill(settings, [changes(shape, changed)])
         passes["incremental"] = refreshed(settings, is_full=False)
+        _fill(settings, [a_day_later(changes(shape, changed))])
+        passes["a day later"] = refreshed(settings, is_full=False)
     _show(passes)
     record = {
         "machine": machine(),
@@ -96,6 +100,11 @@ def changes(shape: Shape, share: float) -> Shape:
         late_share=0.0,
         part=_CHANGED_PART,
     )
+
+
+def a_day_later(shape: Shape) -> Shape:
+    """As much again, up to a day later: so the last day closes, and what passing days change is seen."""
+    return replace(shape, start=shape.start + 1, part=shape.part + 1)
 
 
 def _made(kept: Path, shape: Shape) -> Path:

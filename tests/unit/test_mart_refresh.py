@@ -143,6 +143,16 @@ def test_an_anonymous_touchpoint_goes_over_with_its_session(worker: Worker) -> N
     same_in_full(marts)
 
 
+def test_a_session_that_is_anothers_is_seen_by_all_who_take_part_in_it(worker: Worker) -> None:
+    marts = Marts(worker, CLICKS)
+    worker.feed(touch("c1", "2026-03-05 09:00", session_id="s"), touch("c2", "2026-03-05 10:00", session_id="s"), close="2026-03-07")
+    marts.refresh()
+    worker.feed(touch("c1", "2026-03-06"))
+    marts.refresh()
+    assert marts.rows("clicks") == [("c1", 2), ("c2", 1)]
+    same_in_full(marts)
+
+
 def test_what_an_earlier_as_of_shows_is_todays_knowledge_of_those_days(worker: Worker) -> None:
     marts = Marts(worker, SPEND, VISITS)
     worker.feed(order("o1", "2026-03-05"), order("o2", "2026-03-06"), touch("c1", "2026-03-06"), close="2026-03-07")
@@ -240,6 +250,38 @@ def test_customers_computed_some_at_a_time_are_the_same_as_all_at_once(worker: W
     assert [row[:2] for row in rows] == marts.worker.query("select customer_id, orders from spend order by customer_id")
     assert max(row[2] for row in rows) < 10
     assert marts.refresh(full=True)["parts"].rows_removed == 20
+
+
+def test_what_follows_a_mart_changes_with_it_and_with_the_days(worker: Worker) -> None:
+    """Only the new customer's row is made anew; the other one's moves down a place, and grows older."""
+    place = mart(
+        "place",
+        'unit = "whole"',
+        "select customer_id, row_number() over (order by net_cents desc, customer_id) as place from spend",
+        grain="customer_id",
+        columns="place",
+        reads="spend",
+    )
+    select = """select f.customer_id, f.first_order_day, date_diff('day', f.first_order_day, $as_of) as days, p.place
+        from customer_first as f join place as p on p.customer_id = f.customer_id"""
+    front = """unit = "customer"
+        follows = ["place"]
+        [columns]
+        customer_id = { about = "the customer" }
+        first_order_day = { about = "the day of the first order" }
+        days = { about = "days since then", each_day = "days + date_diff('day', $last_as_of, $as_of)" }
+        place = { about = "place.place" }"""
+    text = f"-- best: a test's own.\n-- grain: (customer_id)   reads: customer_first, place\n/*\n{front}\n*/\n{select}"
+    marts = Marts(worker, SPEND, place, parse("best", text))
+    worker.feed(order("o1", "2026-03-05", customer_id="ann"), close="2026-03-05")
+    marts.refresh()
+    worker.feed(*(order(number, "2026-03-06", customer_id="bob") for number in ("o2", "o3")), close="2026-03-07")
+    run = marts.refresh()["best"]
+    assert (run.reason, run.rows_written) == ("", 1)
+    assert marts.rows("best") == [("ann", "2026-03-05", 2, 2), ("bob", "2026-03-06", 1, 1)]
+    same_in_full(marts)
+    with pytest.raises(ConfigError, match="of marts with the unit customer"):
+        parse("best", text.replace('"customer"', '"whole"'))
 
 
 def test_days_that_are_sealed_refresh_all_but_keep_their_periods(tmp_path: Path) -> None:

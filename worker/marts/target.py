@@ -134,11 +134,11 @@ class Target:
         names = [f'"{name}"' for name in columns]
         changed = " or ".join(f"t.{name} is distinct from o.{name}" for name in names)
         rows = (
-            f"select t.rowid as place, {', '.join(f'o.{name}' for name in names)} from {self.name} as t "
-            f"join {other} as o using ({', '.join(self._mart.key)}) where {changed} order by place"
+            f"select t.rowid as _row, {', '.join(f'o.{name}' for name in names)} from {self.name} as t "
+            f"join {other} as o using ({', '.join(self._mart.key)}) where {changed} order by _row"
         )
         set_to = ", ".join(f"{name} = n.{name}" for name in names)
-        self._run(f"update {self.name} as t set {set_to} from ({rows}) as n where n.place = t.rowid", {})
+        self._run(f"update {self.name} as t set {set_to} from ({rows}) as n where n._row = t.rowid", {})
 
     def merge(self, source: Source, now: datetime, *, is_full: bool) -> tuple[int, int]:
         """Of two rows of one key that of the newer version stands; `is_full`: what is not among the rows is marked as deleted.
