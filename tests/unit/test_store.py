@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from tests.simulation.faults import FaultyConnection
@@ -19,6 +20,7 @@ from worker import config
 from worker.config import Settings
 from worker.errors import ConfigError, ExitCode, PositionConflict, StoreError
 from worker.resources import sql_dir
+from worker.source import UNKNOWN, Identity
 from worker.store import Store
 from worker.store.database import transaction, with_all_cores
 from worker.store.sql import statements
@@ -338,6 +340,7 @@ import resource, sys
 from datetime import UTC, datetime
 from worker.config import Settings
 from worker.errors import StoreError
+from worker.source import UNKNOWN, Identity
 from worker.store import Store
 from worker.store.database import transaction, with_all_cores
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
@@ -351,3 +354,14 @@ except StoreError as error:
         ended = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
         assert "can't be" in ended.stdout, limit
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("rows", "is_freed"), [(20_000, True), (10, False)])
+def test_what_a_large_commit_computed_on_the_way_is_freed_before_the_next(worker: Worker, rows: int, is_freed: bool) -> None:
+    """Replaced table by table, it would stay until the next commit's end: twice the memory. Small ones are not worth the time."""
+    store, temporary = worker.store, "select count(*) from duckdb_tables() where temporary"
+    with store.transaction(datetime(2026, 3, 1, tzinfo=UTC), "live", {}, Identity(UNKNOWN)) as tx:
+        tx.stage("touched", pa.record_batch({"number": pa.array(range(rows))}))
+        store._connection.execute("create temp table left_behind as from touched")
+    with store.transaction(datetime(2026, 3, 2, tzinfo=UTC), "live", {}, Identity(UNKNOWN)):
+        assert store._connection.execute(temporary).fetchall() == [(0 if is_freed else 1,)]

@@ -122,6 +122,12 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         raise
 
 
+def drop_temporary(connection: duckdb.DuckDBPyConnection) -> None:
+    """Free the temporary tables of an ended transaction. Replaced in the next one, they would stay in memory until its end."""
+    for (name,) in connection.execute("select table_name from duckdb_tables() where temporary").fetchall():
+        connection.execute(f'drop table temp."{name}"')
+
+
 @contextmanager
 def told(path: Path) -> Iterator[None]:
     """DuckDB's errors as a user is told of them (see store_error)."""
