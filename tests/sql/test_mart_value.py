@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from tests.support.cdnow import purchases
+from tests.support.mart_reference.fits import foretold
+from tests.support.mart_reference.value import History
 from tests.support.marts import Marts
 from tests.support.messages import Produced
 from tests.support.worker import Worker, line, order
@@ -202,6 +204,12 @@ def test_the_last_days_are_foretold_from_those_before(worker: Worker) -> None:
     assert (customers, actual) == (len(known), len(later))
     assert error == pytest.approx(expected / actual - 1)
     assert abs(error) < 0.5
+    begun, bought_on = date.fromisoformat(cut), dict[str, list[date]]()
+    for customer_id, day, orders in sorted(marts.rows("customer_day", "customer_id", "day", "orders")):
+        if orders and day <= cut and customer_id in known:
+            bought_on.setdefault(customer_id, []).append(date.fromisoformat(day))
+    seen = [History(len(on) - 1, (on[-1] - on[0]).days, (begun - on[0]).days, None) for on in bought_on.values()]
+    assert expected == pytest.approx(next(foretold(seen, 90, is_modified=False)), rel=1e-4)
 
 
 def test_cdnow_through_the_whole_worker_has_the_published_parameters(worker: Worker) -> None:

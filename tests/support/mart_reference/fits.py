@@ -2,23 +2,31 @@
 
 Each function takes the facts, the rows that were there and those that a refresh has added; it tells in sentences what is wrong with them.
 A fit is not made a second time: that its parameters are a top of the likelihood, and its clusters are where KMeans comes to rest, can be
-seen from the histories alone. (What the holdout foretells comes from parameters that are not kept; CDNOW holds it to what is published.)
+seen from the histories alone. But that of the holdout is, for its parameters are not kept: by plain search, without a gradient.
 """
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from tests.support.mart_reference.compare import mart_differences
 from tests.support.mart_reference.events import Facts
 from tests.support.mart_reference.segments import distance, due_month, features, members
-from tests.support.mart_reference.value import History, histories
+from tests.support.mart_reference.value import BgNbd, History, histories
 from tests.support.reference import Row
 
 REFIT_SHARE = 0.1
 CLUSTERS = 5
 STEP = 0.05  # in log parameters, from a top of the likelihood
+STARTS = ((0, 0, 0, 0), (-1, 3, -1, 1), (0, 2, -2, 0), (1, 5, 0, 2))  # in log r, alpha, a, b
+FAR = 25.0  # in log parameters
+FORETOLD = 1e-3  # relative: a top may be flat
 
 
 def accounting_history(facts: Facts, before: list[Row], added: list[Row]) -> list[str]:
@@ -68,7 +76,9 @@ def value_model_fit(facts: Facts, before: list[Row], added: list[Row]) -> list[s
     if faults := mart_differences("value_model_fit", ("fit_id",), [row], added):
         return faults
     later = sum(day > begun for each in held for day in each)
-    return _faults_of_tops(added[0], known, valued) + _holdout_faults(added[0], later)
+    before_it = replace(facts, as_of=begun, orders=[row for row in facts.orders if row["day"] <= begun])
+    seen = [history for history in histories(before_it).values() if history.age > 0]
+    return _faults_of_tops(added[0], known, valued) + _holdout_faults(added[0], later, seen)
 
 
 def segment_cluster_fit(facts: Facts, before: list[Row], added: list[Row]) -> list[str]:
@@ -174,13 +184,35 @@ def _log_beta(a: float, b: float) -> float:
     return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
-def _holdout_faults(fit: Row, later: int) -> list[str]:
-    """`later`: order days in the holdout."""
+def _holdout_faults(fit: Row, later: int, seen: Sequence[History]) -> list[str]:
+    """`later`: order days in the holdout; `seen`: the histories before it."""
     if fit["holdout_status"] != "converged":
         return [f"value_model_fit: {name} of no fit" for name in ("holdout_expected", "holdout_actual") if fit[name] is not None]
     error = fit["holdout_expected"] / later - 1 if later else None
     expected = {"fit_id": fit["fit_id"], "holdout_actual": later, "holdout_error": error}
-    return mart_differences("value_model_fit", ("fit_id",), [expected], [fit])
+    faults = mart_differences("value_model_fit", ("fit_id",), [expected], [fit])
+    tops = list(foretold(seen, fit["holdout_days"], is_modified=fit["model"] == "mbg_nbd"))
+    if not any(math.isclose(each, fit["holdout_expected"], rel_tol=FORETOLD) for each in tops):
+        faults.append(f"value_model_fit: holdout_expected is {fit['holdout_expected']}, the tops of the likelihood foretell {tops}")
+    return faults
+
+
+def foretold(seen: Sequence[History], days: int, *, is_modified: bool) -> Iterator[float]:
+    """Order days in the next `days` by the parameters at the tops of the likelihood, which may be several: each start leads to one."""
+
+    def depth(logs: NDArray[np.float64]) -> float:
+        return math.inf if np.abs(logs).max() > FAR else -_purchases(logs.tolist(), is_modified, seen)
+
+    for start in STARTS:
+        found = minimize(
+            depth,
+            np.array(start, np.float64),
+            method="Nelder-Mead",
+            options={"xatol": 1e-6, "fatol": 1e-9, "maxfev": 4_000, "adaptive": True},
+        )
+        r, alpha, a, b = map(math.exp, found.x)
+        model = BgNbd(r, alpha, a, b, is_modified)
+        yield sum(model.expected(history, days).real for history in seen)
 
 
 # Clusters
