@@ -1,7 +1,7 @@
 """What a mart sees: under the names of the file's tables, temporary views of a connection, narrowed to closed days and to what is dirty.
 
 So one SELECT serves a full refresh and an incremental one. One more input is `counted_order`: orders that count, in the reporting currency.
-A mart of customers sees of `touchpoint` all those of the sessions that a dirty customer takes part in.
+A mart of customers that reads `touchpoint` sees the whole sessions that a dirty customer takes part in, in `session_day` too.
 """
 
 from collections.abc import Mapping
@@ -38,6 +38,7 @@ _STEPS = {
     Unit.MONTH: ("dirty_day", "dirty_month"),
 }
 _THE_SAME_FOR_ALL = frozenset({"file_setting", "progress"})
+_OF_SESSIONS = frozenset({"touchpoint", "session_day"})
 _IN_DIRTY_SESSION = "semi join dirty_session using (day, session_id)"
 _CLOSED = "day <= getvariable('as_of')"
 
@@ -92,10 +93,14 @@ def dirty_rows(unit: Unit) -> str:
     return _DIRTY[unit]
 
 
+def _sees_sessions(mart: Mart) -> bool:
+    return mart.unit is Unit.CUSTOMER and "touchpoint" in mart.reads
+
+
 def _find_dirty(connection: duckdb.DuckDBPyConnection, mart: Mart, since: Since, as_of: date) -> None:
     parameters = {"as_of": as_of, "last_as_of": since.as_of, "read_at": since.read_at, "dirty_id": since.dirty_id}
     steps = list(_STEPS[mart.unit])
-    if mart.unit is Unit.CUSTOMER and "touchpoint" in mart.reads:
+    if _sees_sessions(mart):
         steps.append("dirty_session")
     if mart.front.moved is not None and since.as_of < as_of:
         steps.insert(2, "moved_customer")
@@ -112,7 +117,7 @@ def _body(mart: Mart, table: str, tables: Tables, marts: Mapping[str, Mart], par
     columns, source = tables.columns[table], tables.place(table)
     limits = [_CLOSED] if "day" in columns and table not in marts else []
     match part:
-        case Since() if mart.unit is Unit.CUSTOMER and table == "touchpoint":
+        case Since() if _sees_sessions(mart) and table in _OF_SESSIONS:
             return f"select * from {source} {_IN_DIRTY_SESSION} where {_CLOSED}"
         case Since() if table not in _THE_SAME_FOR_ALL:
             limits.append(_dirty_of(mart, table, columns))
