@@ -58,7 +58,7 @@ class JobRunner:
         for row in self._store.jobs():
             if row.id == job_id:
                 return row
-        raise ConfigError(f"there is no job {job_id}", "tidemark jobs lists them.")
+        raise ConfigError(f"there is no job {job_id}", "tidemark jobs list names them.")
 
     def start_next(self) -> None:
         """Begin, or take up, the job that has waited longest, if none runs."""
