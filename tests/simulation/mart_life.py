@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import duckdb
 from tests.simulation.faults import FaultyConnection, Killed
 from tests.simulation.mart_shop import MartShop
 from tests.simulation.simulation import Simulation
-from tests.simulation.user_marts import USERS_EXPECTED, user_marts
+from tests.simulation.user_marts import MERGED, USERS_EXPECTED, user_marts
 from tests.support.mart_reference import EXPECTED, WRITTEN_ONCE, Expected, Facts, Thresholds, mart_differences
 from tests.support.mart_reference.compare import same
 from tests.support.messages import Produced
@@ -89,6 +89,10 @@ class MartLife(Simulation):
         self.met["checks"] += 1
         self._plant_fit()
         as_of = None if self._has_retention or self.random.random() < 0.8 else self._some_day()
+        if not self._has_retention:
+            for name in MERGED.keys() & self.marts.keys():  # as of an earlier day keys are not there yet, and then they are back
+                day = self._some_day() - timedelta(days=self._one((0, 20, 60)))
+                self._refresh_one(self.marts[name], Request(as_of=day, is_full=True))
         self._refresh(Request(as_of=as_of))
         facts = self._facts(as_of)
         incremental = {name: self._rows(name) for name in self.marts}
@@ -100,8 +104,10 @@ class MartLife(Simulation):
         with self._rolled_back() as connection:
             self._refresh(Request(as_of=as_of, is_full=True), connection)
             for name, rows in incremental.items():
-                again = selected(connection, f"from {name}")
-                faults += [f"full refresh: {line}" for line in mart_differences(name, self.marts[name].key, again, rows)]
+                again, full = selected(connection, f"from {name}"), rows
+                if name in MERGED:
+                    again, full = _visible(again), _visible(MERGED[name](rows, facts, self._utc_now, is_full=True))
+                faults += [f"full refresh: {line}" for line in mart_differences(name, self.marts[name].key, again, full)]
         assert not faults, "\n".join([f"{len(faults)} differences as of {facts.as_of}:", *faults[:40]])
 
     # What happens
@@ -181,7 +187,7 @@ class MartLife(Simulation):
         self.met[f"refreshes, {fault}"] += 1
         for mart in ordered(self.marts[name] for name in with_inputs(names, self.marts)):
             if fault == "none" or self.random.random() < 0.9:
-                self._refresh_one(mart, Request())
+                self._refresh_one(mart, Request(is_full=mart.name in MERGED and self.random.random() < 0.5))
             elif not self._failing_refresh(mart, fault):
                 return
 
@@ -193,15 +199,17 @@ class MartLife(Simulation):
         if connection is not None:
             self.refresher.refresh(connection, mart, request, self.now)
             return
-        before = self._rows(mart.name) if mart.name in WRITTEN_ONCE else []
+        before = self._rows(mart.name) if mart.name in WRITTEN_ONCE or mart.name in MERGED else []
         try:
             with self.store.cursor() as own:
-                self.refresher.refresh(own, mart, request, self.now)
+                done = self.refresher.refresh(own, mart, request, self.now)
         except NotReady:
             assert self.pipeline.state.watermark.closed_before is None or request.as_of is None
             return
         if mart.name in WRITTEN_ONCE:
             self._check_added(mart.name, before, self._facts(request.as_of))
+        if mart.name in MERGED:
+            self._check_merged(mart, before, self._facts(request.as_of), is_full=bool(done.reason))
         if self._has_retention and mart.front.kept_by is not None:
             self._expected(mart.name, self._facts(request.as_of))
 
@@ -265,12 +273,31 @@ class MartLife(Simulation):
         faults = WRITTEN_ONCE[name](facts, before, added)
         assert not faults, "\n".join([f"{len(faults)} faults as of {facts.as_of}:", *faults[:40]])
 
+    def _check_merged(self, mart: Mart, before: list[Row], facts: Facts, *, is_full: bool) -> None:
+        """What a refresh has made of a mart that is merged, which depends on the way."""
+        expected, found = MERGED[mart.name](before, facts, self._utc_now, is_full=is_full), self._rows(mart.name)
+        marked = {row["order_id"] for row in before if row["_is_deleted"]}
+        self.met["merged rows that vanished"] += sum(row["_is_deleted"] and row["order_id"] not in marked for row in found)
+        self.met["merged rows that came back"] += sum(not row["_is_deleted"] and row["order_id"] in marked for row in found)
+        faults = mart_differences(mart.name, mart.key, _visible(expected), _visible(found))
+        assert not faults, "\n".join([f"{len(faults)} differences as of {facts.as_of}:", *faults[:40]])
+
+    @property
+    def _utc_now(self) -> datetime:
+        """As the file has it, without a zone."""
+        return self.now.astimezone(UTC).replace(tzinfo=None)
+
     def _rows(self, name: str) -> list[Row]:
         with self.store.cursor() as connection:
             try:
                 return selected(connection, f"from {name} order by all")
             except duckdb.CatalogException:  # it was never refreshed
                 return []
+
+
+def _visible(rows: list[Row]) -> list[Row]:
+    """The marks of a merged mart are its own columns: what begins with _ is not compared."""
+    return [{name.removeprefix("_"): value for name, value in row.items()} for row in rows]
 
 
 class _OneTransaction:
