@@ -1,17 +1,22 @@
 """The one writer of rows: merges a decoded batch, and commits with it all that moves along."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
+import structlog
+
 from worker.aggregate import Accounting, Membership, merge
 from worker.config import Settings
+from worker.errors import OutOfMemory
 from worker.events import EventBatch, NextOffset, Origin, Partition, Position, Stream
 from worker.source import UNKNOWN, Identity
 from worker.store import Store, StoreState, Transaction
 from worker.store.jobs import Progress
 from worker.watermark import WatermarkState
+
+log = structlog.get_logger()
 
 _MEMBERSHIP_BYTES = 96 * 2**20
 _MOMENT = timedelta(microseconds=1)
@@ -33,13 +38,17 @@ class StepResult:
 
 
 class Committer:
-    """Every commit goes through here, of the live stream and of jobs alike. `state`: what was last committed. Use from one thread."""
+    """Every commit goes through here, of the live stream and of jobs alike. `state`: what was last committed. Use from one thread.
+
+    `make_room`: while its block lasts nothing else takes memory of the file's; whether something did.
+    """
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
         self.state: StoreState = store.state()
         self._settings = settings
         self._membership = Membership(store.load_touchpoint_ids, _MEMBERSHIP_BYTES)
+        self.make_room: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(False)
 
     @property
     def identity(self) -> Identity:
@@ -62,8 +71,27 @@ class Committer:
     ) -> StepResult:
         """Merge the batch and commit it with its position and watermark, or with the progress of its job. Nothing is visible before.
 
-        Raises StoreError (rolled back), PositionConflict (another writer).
+        Where memory is short and `make_room` gives some, it is done a second time. Raises StoreError (rolled back), PositionConflict
+        (another writer).
         """
+        try:
+            return self._commit(batch, now, identity, position, watermark, progress)
+        except OutOfMemory as error:
+            with self.make_room() as is_made:
+                if not is_made:
+                    raise
+                log.warning("commit_made_room", error=error.message)
+                return self._commit(batch, now, identity, position, watermark, progress)
+
+    def _commit(
+        self,
+        batch: EventBatch,
+        now: datetime,
+        identity: Identity | None,
+        position: Mapping[Partition, NextOffset] | None,
+        watermark: WatermarkState | None,
+        progress: Progress | None,
+    ) -> StepResult:
         before, settings = self.state, self._settings
         identity, watermark = identity or self.identity, watermark or before.watermark
         origin = batch.messages.origin

@@ -104,6 +104,7 @@ def run_worker(
         observer, pipeline, inbox = _Several(watching), Pipeline(source, decoder, store, settings), Inbox()
         jobs = JobRunner(store, job_maker(settings, pipeline.committer, observer.merged), clock.now, inbox, lambda: stop.is_urgent)
         marts = runner_of(settings, store.cursor, clock.now, telemetry.mart_refreshed)
+        pipeline.committer.make_room = marts.held_off
         if settings.marts.enabled:
             stack.enter_context(closing(MartThread(marts, partial(_is_behind, board, settings.marts.max_offset_lag))))
         if with_servers:

@@ -1,6 +1,7 @@
 """Which marts are due, and what becomes of the others when one fails."""
 
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -150,6 +151,31 @@ def test_a_refresh_beyond_its_timeout_is_ended(worker: Worker) -> None:
     run = runner(worker, endless, timeout="300ms").refresh("endless", Request())
     assert run.state is RunState.FAILED
     assert run.message.endswith("marts.timeout")
+
+
+def test_a_refresh_gives_way_to_a_commit_that_needs_its_memory_and_none_begins_meanwhile(worker: Worker) -> None:
+    endless = simple(
+        "endless", select="select cast(max(a.i * b.i) as varchar) as customer_id from range(1000000) as a(i), range(1000000) as b(i)"
+    )
+    runs: list[MartRun] = []
+    marts = runner(worker, endless, FIRST)
+    with marts.held_off() as was_busy:
+        assert not was_busy
+    both = [lambda: runs.append(marts.refresh("endless", Request())), lambda: runs.append(marts.refresh("first", Request()))]
+    threads = [threading.Thread(target=each) for each in both]
+    threads[0].start()
+    while not marts.is_busy:
+        time.sleep(0.01)
+    with marts.held_off() as was_busy:
+        assert was_busy
+        threads[1].start()
+        threads[0].join()
+        worker.feed(order("o2", "2026-03-05"))
+        assert [(run.mart, run.state, run.message.startswith("it gave way to a commit")) for run in runs] == [
+            ("endless", RunState.FAILED, True)
+        ]
+    threads[1].join()
+    assert [(run.mart, run.state) for run in runs[1:]] == [("first", RunState.DONE)]
 
 
 def test_a_worker_that_stops_ends_the_refresh(worker: Worker) -> None:

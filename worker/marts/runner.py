@@ -65,6 +65,7 @@ class MartRunner:
         self._told = told
         self._turn = threading.Lock()
         self._stopped = threading.Event()
+        self._gives_way = threading.Event()
         self._order = ordered(refresher.marts.values())
         self._off = switched_off(refresher.marts, tables_off)
         self._versions = {mart.name: refresher.version(mart) for mart in self._order}
@@ -107,6 +108,23 @@ class MartRunner:
         with self._turn, closing(self._cursor()) as connection:
             gone.drop(connection, name, self._refresher.marts.keys() | self._faults.keys())
         log.info("mart_dropped", mart=name)
+
+    @property
+    def is_busy(self) -> bool:
+        """A mart is refreshed or audited just now."""
+        return self._turn.locked()
+
+    @contextmanager
+    def held_off(self) -> Iterator[bool]:
+        """While the block lasts no mart is refreshed or audited: what goes on is interrupted, and has failed. Yields whether it did."""
+        was_busy = self.is_busy
+        self._gives_way.set()
+        try:
+            with self._turn:
+                self._gives_way.clear()
+                yield was_busy
+        finally:
+            self._gives_way.clear()
 
     def stop(self) -> None:
         """Begin nothing more, end what goes on and wait for its end. From any thread."""
@@ -179,6 +197,8 @@ class MartRunner:
     def _failed(self, mart: Mart, request: Request, started_at: datetime, seconds: float, error: Exception) -> MartRun:
         is_late = seconds >= self._settings.timeout.total_seconds()
         message = f"ended after {seconds:.0f} s, marts.timeout" if is_late else _message(error)
+        if self._gives_way.is_set():
+            message = "it gave way to a commit that ran out of memory beside it: raise store.memory_limit"
         with closing(self._cursor()) as connection:
             as_of = request.as_of or progress_of(connection).closed_before - timedelta(days=1)
             outcome = MartRun(mart.name, RunState.FAILED, as_of, seconds=seconds, message=message, version=self._versions[mart.name])
@@ -202,6 +222,8 @@ class MartRunner:
                 results = self._auditor.run(connection, table)
             if self._stopped.is_set():
                 raise Unavailable("the worker stops", "Ask again once it runs.")
+            if self._gives_way.is_set():
+                raise Unavailable("the audit gave way to a commit that ran out of memory beside it", "Ask again.")
             keep(connection, table, results, self._now())
         for result in results:
             if result.fails:
@@ -212,13 +234,13 @@ class MartRunner:
 
     @contextmanager
     def _limited(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        """What runs on the connection is interrupted when its time is over, or the worker stops."""
+        """What runs on the connection is interrupted when its time is over, a commit needs its memory, or the worker stops."""
         ended = threading.Event()
         deadline = time.monotonic() + self._settings.timeout.total_seconds()
 
         def watch() -> None:
             while not ended.wait(_INTERRUPT_SECONDS):
-                if self._stopped.is_set() or time.monotonic() >= deadline:
+                if self._stopped.is_set() or self._gives_way.is_set() or time.monotonic() >= deadline:
                     connection.interrupt()
 
         watcher = threading.Thread(target=watch, name="mart watch", daemon=True)
