@@ -98,6 +98,18 @@ def test_the_list_has_it_as_faulty_and_it_can_not_be_dropped(tidemark: Shell) ->
     assert tidemark("marts", "drop", "small_orders").code == ExitCode.USAGE
 
 
+def test_it_is_not_advised_to_drop_it(tidemark: Shell) -> None:
+    found = {row["mart"]: row for row in tidemark("marts", "advise", "--json").lines()}
+    assert (found["small_orders"]["finding"], found["small_orders"]["remedy"].startswith("Mend line 5")) == ("failing", True)
+
+
+def test_a_file_that_can_not_be_read_is_a_fault_too(tidemark: Shell) -> None:
+    Path("marts/bytes.sql").write_bytes(GOOD.replace("big_orders", "bytes").encode() + b"-- \xff")
+    Path("marts/like_it.sql").write_bytes(b'-- like_it: \xff\n/*\nlike = "top_customers"\n[parameters]\n*/\n')
+    ended = tidemark("config", "validate")
+    assert ("bytes.sql:1: it can't be read" in ended.err, "like_it.sql:1: it can't be read" in ended.err) == (True, True)
+
+
 def test_a_running_worker_reports_it_once_as_failed_and_refreshes_the_others(tmp_path: Path) -> None:
     (tmp_path / "marts").mkdir()
     (tmp_path / "marts" / "small_orders.sql").write_text(BAD)

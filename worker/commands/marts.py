@@ -199,7 +199,8 @@ def advise_on_marts(context: typer.Context, as_json: AsJson = False) -> None:
     settings = context.ensure_object(Sources).settings()
     since = SYSTEM_CLOCK.now().replace(tzinfo=None) - timedelta(days=DAYS)
     runs = report_rows(settings, "mart_runs", {"since": since.isoformat()}).to_pylist()
-    found = advise(runs, collected(settings.marts).marts)
+    marts = collected(settings.marts)
+    found = advise(runs, marts.marts, marts.faults)
     if as_json:
         print_json_lines(asdict(advice) for advice in found)
     elif found:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from statistics import fmean, median
 from typing import Any
 
+from worker.errors import ConfigError
 from worker.marts.definition import Mart, Unit
 
 DAYS = 30  # of runs that are looked at
@@ -35,12 +36,16 @@ class Advice:
     remedy: str
 
 
-def advise(runs: Iterable[Mapping[str, Any]], marts: Mapping[str, Mart]) -> list[Advice]:
-    """runs: rows of the report mart_runs, of the last DAYS days, oldest first. By mart, the gravest first."""
+def advise(runs: Iterable[Mapping[str, Any]], marts: Mapping[str, Mart], faults: Mapping[str, ConfigError] | None = None) -> list[Advice]:
+    """runs: rows of the report mart_runs, of the last DAYS days, oldest first. faults: of the marts whose files are wrong. By mart, the
+    gravest first.
+    """
+    of_files = {name: Advice(name, Finding.FAILING, error.message, error.remedy) for name, error in (faults or {}).items()}
     of_mart: dict[str, list[Mapping[str, Any]]] = {}
     for run in runs:
         of_mart.setdefault(run["mart"], []).append(run)
-    return [advice for name in sorted(of_mart) for advice in _of(name, of_mart[name], marts.get(name))]
+    found = {name: _of(name, of_mart[name], marts.get(name)) for name in of_mart} | {name: [told] for name, told in of_files.items()}
+    return [advice for name in sorted(found) for advice in found[name]]
 
 
 def _of(name: str, runs: list[Mapping[str, Any]], mart: Mart | None) -> list[Advice]:

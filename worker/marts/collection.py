@@ -17,6 +17,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -63,9 +64,11 @@ def collected(settings: Marts) -> Collection:
             marts.update(made())
         except ConfigError as error:
             faults[path.stem] = error
+        except (OSError, UnicodeDecodeError) as error:
+            faults[path.stem] = fault(path.stem, f"it can't be read: {error}")
 
     files = _files(settings.directory)
-    likes = [path for path in files if _LIKE.search(_front(path))]
+    likes = [path for path in files if _is_like(path)]
     for path in files:
         if path not in likes:
             add(path, partial(_of_file, path))
@@ -108,8 +111,15 @@ def _of_file(path: Path) -> dict[str, Mart]:
     return {path.stem: load_file(path)}
 
 
-def _front(path: Path) -> str:
-    parts = SECTIONS.fullmatch(path.read_text(encoding="utf-8", errors="replace"))
+def _is_like(path: Path) -> bool:
+    """Whether it is like another; of one that can't be read, who reads it will say so."""
+    with suppress(OSError, UnicodeDecodeError):
+        return _LIKE.search(_front(path.read_text(encoding="utf-8"))) is not None
+    return False
+
+
+def _front(text: str) -> str:
+    parts = SECTIONS.fullmatch(text)
     return parts["front"] if parts else ""
 
 
@@ -129,7 +139,7 @@ def _instances(path: Path, marts: Mapping[str, Mart], settings: Marts) -> dict[s
     if purpose is None or purpose["name"] != name:
         raise fault(name, f"it does not begin with `-- {name}: what for`")
     try:
-        like = _Like.model_validate(tomllib.loads(_front(path)))
+        like = _Like.model_validate(tomllib.loads(_front(text)))
         given = settings.checked(like.parameters)
     except ValueError as error:
         raise front_fault(name, text, error) from None

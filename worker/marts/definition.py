@@ -305,12 +305,8 @@ def load(directory: Path) -> Mapping[str, Mart]:
 
 def load_file(path: Path) -> Mart:
     """The mart of a file, with the SELECTs in the directory of its name. Raises ConfigError."""
-    try:
-        helpers = {helper.stem: helper.read_text(encoding="utf-8") for helper in sorted(path.with_suffix("").glob("*.sql"))}
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise fault(path.stem, f"it can't be read: {error}") from None
-    return parse(path.stem, text, helpers)
+    helpers = {helper.stem: helper.read_text(encoding="utf-8") for helper in sorted(path.with_suffix("").glob("*.sql"))}
+    return parse(path.stem, path.read_text(encoding="utf-8"), helpers)
 
 
 def ordered(marts: Iterable[Mart]) -> list[Mart]:
