@@ -3,6 +3,7 @@ takes, and how much space the tables.
 """
 
 import shutil
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,14 +15,18 @@ from rich.table import Table
 
 from tests.bench import record, topics
 from tests.bench.data import Shop
-from tests.bench.history import LIVE_MESSAGES, before, made
+from tests.bench.history import before, made
 from tests.bench.live import LiveWorker
 from tests.bench.process import tidemark
 from tests.bench.producer import ShopProducer
 from tests.bench.report import MIB
 from tests.bench.workbench import Json, Tables, Workbench
+from worker.events import Partition
 from worker.store.layout import TableSpace, space
 
+MESSAGES = 1_000_000
+
+_FILLING: Json = {"batch": {"max_messages": 5_000}}  # commits that fill no row group: their rows all go through the write-ahead log
 _SLICES = 10  # in which a run's messages are sent, until the write-ahead log is large enough
 _TELLING = 20 * MIB  # of write-ahead log; less is lost in the noise
 _SMALL = 1_000  # rows; blocks of tables with fewer tell nothing
@@ -29,12 +34,13 @@ _SMALL = 1_000  # rows; blocks of tables with fewer tell nothing
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start: seconds until the log was taken up, and until the first commit; and the write-ahead log that it found."""
+    """One start: seconds until the log was taken up, until the first commit, and of CPU until then; the write-ahead log that it found."""
 
     after: str
     wal_bytes: int
     reading_seconds: float
     commit_seconds: float
+    cpu_seconds: float
 
 
 def restart(bench: Workbench, rows: int, days: int, kept: Path | None, wal_mib: float, waiting: int) -> None:
@@ -44,10 +50,10 @@ def restart(bench: Workbench, rows: int, days: int, kept: Path | None, wal_mib: 
         past = made(bench, before(bench.options.shape, rows, days), tables, kept)
         path = bench.directory / "restart.duckdb"
         shutil.copyfile(past.file, path)
-        shop, names = Shop(bench.shape(LIVE_MESSAGES)), topics.empty(bench.broker.bootstrap)
-        settings = bench.settings(path, names, tables)
+        shop, names = Shop(bench.shape(MESSAGES)), topics.empty(bench.broker.bootstrap)
+        settings, filling = bench.settings(path, names, tables), bench.settings(path, names, tables, _FILLING)
         producer = ShopProducer(bench.broker.bootstrap, names, shop)
-        starts = _starts(bench, settings, producer, Path(f"{path}.wal"), wal_mib, waiting)
+        starts = _starts(bench, settings, filling, producer, Path(f"{path}.wal"), wal_mib, waiting)
         (past.expected + shop.expected()).check(path)
         _show_starts(bench, tables, starts)
         results[tables.value] = {"rows": rows, "starts": [asdict(start) for start in starts]} | _at_rest(bench, tables, settings, path)
@@ -55,26 +61,31 @@ def restart(bench: Workbench, rows: int, days: int, kept: Path | None, wal_mib: 
     record.write(bench, "restart", (), results)
 
 
-def _starts(bench: Workbench, settings: Json, producer: ShopProducer, wal: Path, wal_mib: float, waiting: int) -> list[Start]:
-    """Of each run one after a stop and one after a kill. In the end all messages were read, and the worker was stopped."""
+def _starts(
+    bench: Workbench, settings: Json, filling: Json, producer: ShopProducer, wal: Path, wal_mib: float, waiting: int
+) -> list[Start]:
+    """Of each run one after a kill and one after a stop. `filling`: settings of the worker that is killed. In the end all messages were
+    read, and the worker was stopped.
+    """
     starts: list[Start] = []
     share = producer.left // bench.options.runs
-    worker = LiveWorker(settings)
+    position: Mapping[Partition, int] = {}
     for _ in range(bench.options.runs):
+        worker = LiveWorker(filling, position)
         left = producer.left - share + 2 * waiting
         while producer.left > left and _size(wal) < wal_mib * MIB:
             producer.send(min(max(share // _SLICES, 1), producer.left - left))
             worker.wait_for(producer.ends)
         wal_bytes = _size(wal)
         worker.kill()
-        producer.send(waiting)
-        worker = LiveWorker(settings, worker.position)
-        starts.append(_started(worker, producer, "kill", wal_bytes))
-        worker.stop()
-        wal_bytes = _size(wal)
-        producer.send(waiting)
-        worker = LiveWorker(settings, worker.position)
-        starts.append(_started(worker, producer, "stop", wal_bytes))
+        for after in ("kill", "stop"):
+            producer.send(waiting)
+            worker = LiveWorker(settings, worker.position)
+            starts.append(_started(worker, producer, after, wal_bytes))
+            worker.stop()
+            wal_bytes = _size(wal)
+        position = worker.position
+    worker = LiveWorker(settings, position)
     producer.send(producer.left)
     worker.wait_for(producer.ends)
     worker.stop()
@@ -83,9 +94,10 @@ def _starts(bench: Workbench, settings: Json, producer: ShopProducer, wal: Path,
 
 def _started(worker: LiveWorker, producer: ShopProducer, after: str, wal_bytes: int) -> Start:
     worker.wait(lambda worker: worker.first_commit is not None)
+    cpu_seconds = worker.cpu_seconds()
     assert worker.reading_at is not None
     assert worker.first_commit is not None
-    start = Start(after, wal_bytes, worker.reading_at - worker.started, worker.first_commit.at - worker.started)
+    start = Start(after, wal_bytes, worker.reading_at - worker.started, worker.first_commit.at - worker.started, cpu_seconds)
     worker.wait_for(producer.ends)
     return start
 
@@ -100,16 +112,20 @@ def _size(wal: Path) -> int:
 
 def _show_starts(bench: Workbench, tables: Tables, starts: list[Start]) -> None:
     table = Table(title=f"start to first commit, {tables} tables", title_justify="left")
-    for column in ("after a", "write-ahead log, MiB", "s to reading", "s to first commit"):
+    for column in ("after a", "write-ahead log, MiB", "s to reading", "s to first commit", "CPU s"):
         table.add_column(column, justify="right")
     for start in starts:
-        table.add_row(start.after, f"{start.wal_bytes / MIB:.1f}", f"{start.reading_seconds:.2f}", f"{start.commit_seconds:.2f}")
+        seconds = (start.reading_seconds, start.commit_seconds, start.cpu_seconds)
+        table.add_row(start.after, f"{start.wal_bytes / MIB:.1f}", *(f"{each:.2f}" for each in seconds))
     bench.console.print(table)
-    usual = median(start.commit_seconds for start in starts if start.after == "stop")
+    stops = [start for start in starts if start.after == "stop"]
+    usual, usual_cpu = median(start.commit_seconds for start in stops), median(start.cpu_seconds for start in stops)
     for start in starts:
         if start.after == "kill" and start.wal_bytes >= _TELLING:
-            longer = (start.commit_seconds - usual) / (start.wal_bytes / 1e8)
-            bench.console.print(f"after a kill {longer:+.2f} s for each 100 MB of write-ahead log, beside the {usual:.2f} s after a stop")
+            size = start.wal_bytes / 1e8
+            longer, more = (start.commit_seconds - usual) / size, (start.cpu_seconds - usual_cpu) / size
+            each = "s for each 100 MB of write-ahead log"
+            bench.console.print(f"after a kill {longer:+.2f} {each} ({more:+.2f} of CPU), beside the {usual:.2f} s after a stop")
 
 
 def _at_rest(bench: Workbench, tables: Tables, settings: Json, path: Path) -> dict[str, Any]:
