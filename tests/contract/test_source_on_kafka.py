@@ -17,6 +17,7 @@ from worker.config import Kafka
 from worker.errors import SourceError, Unavailable
 from worker.events import NextOffset, Partition, Stream
 from worker.source import mirror
+from worker.source.broker import topic_ids
 from worker.source.kafka import KafkaSource
 from worker.source.losses import Acceptances
 
@@ -54,6 +55,12 @@ def test_aborted_messages_are_hidden_and_the_position_passes_their_markers(
     in_transaction(transactional, numbered(topic, 0, [4]), commit=True)
     with reading(kafka_log, topic, position=reader.position, identity=reader.identity) as next_reader:
         assert next_reader.read_to_end() == values(0, [4])
+
+
+def test_topics_have_the_ids_that_the_source_will_find_and_one_that_is_not_there_has_none(kafka_log: KafkaLog, topic: str) -> None:
+    kafka_log.create(topic, 1)
+    with reading(kafka_log, topic) as reader:
+        assert topic_ids(Kafka(bootstrap_servers=kafka_log.bootstrap), [f"no-{topic}", topic], 10.0) == reader.identity.topic_ids
 
 
 def test_an_open_transaction_holds_the_reader_before_it(kafka_log: KafkaLog, transactional: Producer, topic: str) -> None:
