@@ -178,6 +178,14 @@ def test_a_refresh_gives_way_to_a_commit_that_needs_its_memory_and_none_begins_m
     assert [(run.mart, run.state) for run in runs[1:]] == [("first", RunState.DONE)]
 
 
+def test_a_worker_that_stops_begins_no_refresh(worker: Worker) -> None:
+    marts = runner(worker, FIRST)
+    marts.stop()
+    with pytest.raises(Unavailable, match="the worker stops"):
+        marts.refresh_due()
+    assert worker.rows("mart_run") == []
+
+
 def test_a_worker_that_stops_ends_the_refresh(worker: Worker) -> None:
     endless = simple(
         "endless", select="select cast(max(a.i * b.i) as varchar) as customer_id from range(1000000) as a(i), range(1000000) as b(i)"

@@ -168,6 +168,7 @@ class MartRunner:
 
     def _refreshed(self, mart: Mart, request: Request) -> MartRun:
         with self._turn:
+            self._check_runs()
             started_at, began = self._now(), time.perf_counter()
             try:
                 with closing(self._cursor()) as connection, self._limited(connection):
@@ -211,17 +212,21 @@ class MartRunner:
             return ()
         try:
             return tuple(result.audit for result in self._audited(mart.name) if result.fails)
-        # The refresh is done, and stays done whatever becomes of its audits.
+        # The refresh is done, and stays done whatever becomes of its audits; where the worker stops, nothing is wrong with them.
         except Exception:
-            log.exception("audits_failed", mart=mart.name)
+            if not self._stopped.is_set():
+                log.exception("audits_failed", mart=mart.name)
             return ()
+
+    def _check_runs(self) -> None:
+        if self._stopped.is_set():
+            raise Unavailable("the worker stops", "Ask again once it runs.")
 
     def _audited(self, table: str) -> list[AuditResult]:
         with closing(self._cursor()) as connection:
             with self._limited(connection):
                 results = self._auditor.run(connection, table)
-            if self._stopped.is_set():
-                raise Unavailable("the worker stops", "Ask again once it runs.")
+            self._check_runs()
             if self._gives_way.is_set():
                 raise Unavailable("the audit gave way to a commit that ran out of memory beside it", "Ask again.")
             keep(connection, table, results, self._now())
