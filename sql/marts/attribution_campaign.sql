@@ -60,7 +60,7 @@ sql = "select period, channel, campaign, cost_cents, credit_cents from attributi
 */
 with daily as (
     select order_day as day, case when event_id is null then '(unattributed)' else channel end as channel,
-           case when event_id is null then '(unattributed)' else campaign end as campaign,
+           case when event_id is null then '(unattributed)' else campaign end as campaign, event_id is null as has_no_touch,
            sum(weight_first) as weight_first, cast(sum(credit_first) as decimal(38, 0)) as credit_first,
            sum(weight_last) as weight_last, cast(sum(credit_last) as decimal(38, 0)) as credit_last,
            sum(weight_last_non_direct) as weight_last_non_direct, cast(sum(credit_last_non_direct) as decimal(38, 0)) as credit_last_non_direct,
@@ -71,7 +71,7 @@ with daily as (
            sum(weight_w_shaped) as weight_w_shaped, cast(sum(credit_w_shaped) as decimal(38, 0)) as credit_w_shaped,
            sum(weight_shapley) as weight_shapley, cast(sum(credit_shapley) as decimal(38, 0)) as credit_shapley
     from attribution_credit
-    group by 1, 2, 3
+    group by 1, 2, 3, 4
 ),
 model as (
     select model from (values ('first'), ('last'), ('last_non_direct'), ('linear'), ('time_decay'), ('u_shaped'), ('j_shaped'), ('w_shaped'), ('shapley'), ('markov')) as names(model)
@@ -90,7 +90,7 @@ part as (
                         when 'j_shaped' then d.credit_j_shaped when 'w_shaped' then d.credit_w_shaped when 'shapley' then d.credit_shapley else d.credit_first end as credit_cents,
            cast(0 as decimal(38, 0)) as cost_cents
     from daily as d cross join model as m
-    where m.model <> 'markov' or d.channel = '(unattributed)'
+    where m.model <> 'markov' or d.has_no_touch
     union all
     select s.day, m.model, s.channel, s.campaign, cast(0 as double) as weight, cast(0 as decimal(38, 0)) as credit_cents, s.cost_cents
     from spent as s cross join model as m

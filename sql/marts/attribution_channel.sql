@@ -1,6 +1,6 @@
 -- attribution_channel: what each model gives each channel by day and by month, beside what the channel cost; (unattributed) had no touch.
 -- grain: (period_kind, period, model, channel)   reads: attribution_campaign, attribution_markov
--- Rule models and costs add up over campaigns; Markov's chain of channels is another one than that of campaigns.
+-- Rule models and costs add up over campaigns; in the place of Markov's chain of campaigns stands that of channels.
 /*
 priority = 15
 formula = "roas = credit_cents / cost_cents; cpa = cost_cents / conversions"
@@ -38,10 +38,11 @@ ask = "What did each channel return by three models?"
 sql = "select period, channel, model, conversions, credit_cents, roas from attribution_channel where period_kind = 'month' and model in ('last', 'shapley', 'markov') order by period, channel, model"
 */
 with part as (
-    select period_kind, period, model, channel, cost_cents,
-           case when model = 'markov' and channel <> '(unattributed)' then 0 else conversions end as conversions,
-           case when model = 'markov' and channel <> '(unattributed)' then 0 else credit_cents end as credit_cents
-    from attribution_campaign
+    select c.period_kind, c.period, c.model, c.channel, c.cost_cents, c.conversions - coalesce(m.conversions, 0) as conversions,
+           c.credit_cents - coalesce(m.credit_cents, 0) as credit_cents
+    from attribution_campaign as c
+    left join attribution_markov as m
+    on c.model = 'markov' and m.states = 'campaign' and m.month = c.period and m.channel = c.channel and m.campaign = c.campaign
     union all
     select 'month' as period_kind, month as period, 'markov' as model, channel, cast(0 as decimal(38, 0)) as cost_cents, conversions, credit_cents
     from attribution_markov where states = 'channel'

@@ -374,3 +374,14 @@ def test_rule_models_of_path_data_as_published() -> None:
 def _touch(order_id: str, at: datetime, channel: str) -> dict[str, Any]:
     event = {"day": at.date(), "event_id": f"{order_id} {at}", "customer_id": order_id, "occurred_at": at}
     return event | {"channel": channel, "campaign": "(none)", "is_touch": True, "is_cart_add": False}
+
+
+def test_by_markov_a_conversion_counts_once_whatever_its_channel_is_called(worker: Worker) -> None:
+    """A producer may call a channel as those are called that had no touch."""
+    marts = Marts(worker)
+    without_touch = order("o2", "2026-03-03", customer_id="nobody")
+    worker.feed(click("2026-03-01", "(unattributed)"), bought("o1", "2026-03-02"), without_touch, close="2026-05-02")
+    marts.refresh("attribution_channel")
+    query = "select sum(conversions), count(*) from {} where model = 'markov' and period_kind = 'month'"
+    found = {table: worker.query(query.format(table)) for table in ("attribution_campaign", "attribution_channel")}
+    assert found == {"attribution_campaign": [(2.0, 2)], "attribution_channel": [(2.0, 1)]}
