@@ -15,7 +15,7 @@ occurred_at = { unit = "UTC", about = "when it happened" }
 channel = { about = "its channel" }
 campaign = { about = "its campaign, or (none)" }
 is_touch = { about = "one of touch_types, or the first page_view of its session" }
-is_cart_add = { about = "a cart_add: the first in a window makes the touch before it the lead of w_shaped" }
+is_cart_add = { about = "a cart_add: the first in a window makes the last touch that is no later, by occurred_at alone, the lead of w_shaped" }
 
 [[audits]]
 name = "each is a touch or a cart_add of a customer"

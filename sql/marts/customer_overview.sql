@@ -31,7 +31,7 @@ days_since_last_order = { unit = "days", each_day = "date_diff('day', last_order
 purchase_frequency_days = { unit = "days", about = "mean time between orders; null below two orders" }
 lifetime_days = { unit = "days", about = "from the first order's day to the last one's" }
 items = { about = "pieces ordered" }
-categories = { about = "distinct categories of the items ordered" }
+categories = { about = "distinct categories of the items ordered; items without a category do not count" }
 orders_other_currency = { about = "counted orders of other currencies, which the other columns leave out" }
 website_visits = { about = "sessions whose customer this is" }
 product_views = { about = "product_view events" }
@@ -41,7 +41,7 @@ abandoned_cart_count = { about = "sessions with a cart_add, without a purchase e
 pending_cart_count = { about = "such sessions for which that time is not over" }
 email_open_rate = { unit = "fraction", about = "e-mails opened / sent; null without any sent" }
 email_click_rate = { unit = "fraction", about = "e-mails clicked / sent; null without any sent" }
-preferred_category = { about = "the category with the most units" }
+preferred_category = { about = "the category with the most units, of items that have one" }
 second_category = { about = "the category with the second most" }
 rfm_score = { about = "customer_segment.rfm_score" }
 rfm_segment = { about = "customer_segment.rfm_segment" }

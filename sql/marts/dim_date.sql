@@ -20,7 +20,7 @@ remedy = "tidemark marts refresh dim_date"
 
 [[questions]]
 ask = "Do weekends sell more than working days?"
-sql = "select d.is_weekend, avg(cast(s.revenue as double)) as mean_revenue from sales_trend s join dim_date d on d.day = s.day where s.currency = 'USD' group by d.is_weekend order by d.is_weekend"
+sql = "select s.currency, d.is_weekend, avg(cast(s.revenue as double)) as mean_revenue from sales_trend s join dim_date d on d.day = s.day group by s.currency, d.is_weekend order by s.currency, d.is_weekend"
 */
 with calendar as (
     select unnest(generate_series(first_day, $as_of, interval 1 day)) as day from (select min(day) as first_day from day_state)

@@ -45,7 +45,7 @@ query = """
 
 [[questions]]
 ask = "What did each month earn, and how much of it was booked after its days had closed?"
-sql = "select month, revenue, profit, margin, changed_after_close from finance_month where currency = 'USD' order by month"
+sql = "select currency, month, revenue, profit, margin, changed_after_close from finance_month order by currency, month"
 */
 with sold as (
     select cast(date_trunc('month', day) as date) as month, currency, cast(sum(orders) as bigint) as orders,

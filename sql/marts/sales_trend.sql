@@ -28,7 +28,7 @@ query = """
 
 [[questions]]
 ask = "How do the last seven days compare with the week before?"
-sql = "select day, revenue, moving_average, mom from sales_trend where currency = 'USD' order by day desc limit 14"
+sql = "select currency, day, revenue, moving_average, mom from sales_trend where day > (select max(day) from sales_trend) - 14 order by currency, day desc"
 */
 with sold as (
     select currency, day, cast(sum(net_cents) as decimal(38, 0)) as revenue, cast(sum(orders) as bigint) as orders
