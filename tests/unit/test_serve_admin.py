@@ -150,7 +150,7 @@ def test_more_requests_at_once_than_there_are_places_are_turned_away(path: Path)
         for _ in threads:
             entered.acquire()
         with pytest.raises(Unavailable, match="8 requests already"):
-            ask(path, "hold")
+            ask(path, "hold", {"much": "x" * 1_000_000})  # more than the socket takes before the worker hangs up
         leave.set()
         for thread in threads:
             thread.join()

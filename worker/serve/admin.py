@@ -13,7 +13,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -101,7 +101,8 @@ def _asked(connection: socket.socket, path: Path, operation: str, arguments: Map
     """The file from which the answer can be read."""
     connection.settimeout(seconds)
     _connect(connection, path)
-    connection.sendall(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
+    with suppress(ConnectionError):  # who has no place for us answers at once and hangs up: the answer says why
+        connection.sendall(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
     return connection.makefile("rb")
 
 
