@@ -100,10 +100,10 @@ def _sees_sessions(mart: Mart) -> bool:
 def _find_dirty(connection: duckdb.DuckDBPyConnection, mart: Mart, since: Since, as_of: date) -> None:
     parameters = {"as_of": as_of, "last_as_of": since.as_of, "read_at": since.read_at, "dirty_id": since.dirty_id}
     steps = list(_STEPS[mart.unit])
+    if mart.front.moved is not None and since.as_of < as_of:
+        steps.append("moved_customer")
     if _sees_sessions(mart):
         steps.append("dirty_session")
-    if mart.front.moved is not None and since.as_of < as_of:
-        steps.insert(2, "moved_customer")
     for step in steps:
         run(connection, f"refresh/{step}", parameters)
 
