@@ -55,8 +55,13 @@ class Transaction:
         self.seconds: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
 
     def stage(self, name: str, rows: pa.RecordBatch | pa.Table) -> None:
-        """Make Arrow rows readable to SQL under that name, until the transaction ends."""
-        self._connection.register(name, rows)
+        """Make Arrow rows readable to SQL under that name, until the transaction ends.
+
+        In pieces of a row group each, for no more than one of DuckDB's threads reads a piece.
+        """
+        table = rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])
+        pieces = table.to_batches(max_chunksize=database.ROW_GROUP)
+        self._connection.register(name, pa.Table.from_batches(pieces, table.schema))
         self._staged.append(name)
         self.staged_rows += rows.num_rows
 
