@@ -21,7 +21,9 @@ from worker.errors import ArchiveError, SourceError
 from worker.events import EVENT_SCHEMAS, EventBatch, Origin, Partition, Stream, no_rows
 from worker.jobs.feed import Feed, Portion
 from worker.pipeline import RejectedShare
+from worker.source.losses import name
 from worker.source.ranges import Range
+from worker.store import Transaction
 from worker.store.jobs import JobRow, Progress
 
 log = structlog.get_logger()
@@ -107,9 +109,22 @@ class RebuildJob:
             tx.run("rebuild/stage", base=self._staged)
             books = _books(self._days.origin, portion.batch)
             tx.keep_rejected(portion.batch.rejected, identity, to_dlq=bool(self._settings.kafka.dlq_suffix))
+            if portion.batch.rejected and self._days.ranges:
+                self._refuse_loss(tx, portion.done)
             tx.account(books)
             tx.save_progress(Progress(self._row.id, portion.done, self._total, point, now), books)
         self._staged, self._read, self._topic_ids = staged, portion.done, topic_ids
+
+    def _refuse_loss(self, tx: Transaction, done: int) -> None:
+        """What is read again takes the place of what was stored from there: events that can be read no more would be gone."""
+        first, last = self._days.first, self._days.last
+        for count, topic, partition, offset, detail in tx.rows("rebuild/lost", first=first, last=last):
+            raise SourceError(
+                f"{count:,} of the {done:,} messages read so far are events of these days, and would be rejected now, "
+                f"the first at {name(Partition(topic, partition))}, offset {offset:,}: {detail}",
+                "The days are as they were. Mend what keeps these messages from being read (tidemark doctor looks at the schemas), "
+                f"then ask again. Or from an archive:  tidemark backfill --from-archive DIR --rebuild-days {first}..{last}",
+            )
 
     def _apply(self, day: date, now: datetime) -> None:
         state = self._committer.state

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.jobs import Readmission, Rebuild, log_feed
-from tests.support.messages import framed
+from tests.support.messages import Produced, framed
 from tests.support.worker import Worker, moment, order, touch
 from worker.errors import ArchiveError, SourceError
 from worker.events import Origin, Partition, Stream
@@ -174,6 +174,44 @@ def test_a_range_that_is_gone_says_so(shop: Worker) -> None:
         Rebuild(shop, DAY)
 
 
+def with_its_books(worker: Worker) -> dict[str, list[tuple[object, ...]]]:
+    return everything(worker) | {"accounting": worker.rows("accounting")}
+
+
+@pytest.mark.parametrize("missing", [1, 3])
+def test_days_do_not_lose_events_that_can_be_read_no_more(shop: Worker, missing: int) -> None:
+    """A rebuild is refused as soon as it meets the first of them."""
+    before = with_its_books(shop)
+    shop.schemas.missing = {missing}
+    stream, events = {1: ("orders", 3), 3: ("touchpoints", 2)}[missing]
+    with pytest.raises(SourceError) as refused:
+        Rebuild(shop, DAY).run()
+    assert f"{events} of the " in refused.value.message
+    assert f"the first at {stream}/0, offset " in refused.value.message
+    assert f"schema {missing} is not known" in refused.value.message
+    assert with_its_books(shop) == before
+    shop.schemas.missing = set()
+    Rebuild(shop, DAY).run()
+    assert everything(shop) | {"accounting": before["accounting"]} == before
+
+
+def test_what_never_was_an_event_holds_up_no_rebuild(shop: Worker) -> None:
+    spoilt = replace(touch("c9", DAY), value_bytes=b"spoilt")
+    shop.feed(spoilt, touch("c8", DAY))
+    shop.tamper("delete from rejected")  # as retention.rejected_days does
+    before = everything(shop)
+    Rebuild(shop, DAY).run()
+    assert everything(shop) | {"rejected": []} == before
+
+
+def test_events_of_other_days_that_can_be_read_no_more_hold_up_no_rebuild(shop: Worker) -> None:
+    shop.feed(of_another_schema(), touch("c8", NEXT_DAY))
+    shop.schemas.missing = {2}
+    assert Rebuild(shop, NEXT_DAY).run().counts["rejected"] == 1
+    with pytest.raises(SourceError, match="1 of the "):
+        Rebuild(shop, DAY).run()
+
+
 @pytest.fixture
 def sealed_shop(tmp_path: Path) -> Iterator[Worker]:
     """The first day is sealed: its rows are gone."""
@@ -215,6 +253,34 @@ def test_an_expired_event_that_lies_among_what_is_read_is_part_of_the_sealed_day
     assert sealed_shop.rows("daily_users", "day", "new_customers") == [(DAY, 3), ("2026-03-09", 0)]
     assert (sealed_shop.ledger(DAY).touchpoints, sealed_shop.revision(DAY)) == (1, 2)
     assert not sealed_shop.differences()
+
+
+@pytest.mark.parametrize("missing", [1, 3])
+def test_a_sealed_day_does_not_lose_events_that_can_be_read_no_more(sealed_shop: Worker, missing: int) -> None:
+    before = with_its_books(sealed_shop)
+    sealed_shop.schemas.missing = {missing}
+    for _ in range(2):  # the first attempt leaves nothing that lets the second one through
+        with pytest.raises(SourceError, match=f"schema {missing} is not known"):
+            Rebuild(sealed_shop, DAY).run()
+    assert with_its_books(sealed_shop) == before
+
+
+def test_what_was_rejected_before_a_day_was_sealed_does_not_hold_up_its_rebuild(tmp_path: Path) -> None:
+    worker = Worker(tmp_path, retention={"days": 2})
+    worker.feed(touch("c1", DAY), replace(touch("c2", DAY), value_bytes=b"spoilt"), touch("c3", DAY), close="2026-03-09")
+    before = everything(worker)
+    Rebuild(worker, DAY).run()
+    assert everything(worker) == before
+    worker.close()
+
+
+def test_a_sealed_day_does_not_lose_what_was_readmitted(sealed_shop: Worker) -> None:
+    sealed_shop.feed(touch("c3", DAY))
+    Readmission(sealed_shop, DAY).run()
+    sealed_shop.schemas.missing = {3}
+    with pytest.raises(SourceError, match="schema 3 is not known"):
+        Readmission(sealed_shop, DAY).run()
+    assert sealed_shop.rows("daily_reach", "touchpoints") == [(3,)]
 
 
 class FromFiles(Rebuild):
@@ -329,10 +395,15 @@ def test_expired_events_are_readmitted_with_their_whole_day(sealed_shop: Worker)
     assert not sealed_shop.differences()
 
 
+def of_another_schema() -> Produced:
+    """A touchpoint of the day by the writer's schema 2; all others here are of 3."""
+    record = {"event_id": "e", "session_id": "s", "occurred_at": moment(DAY), "event_type": "page_view", "channel": "email"}
+    return replace(touch("c3", DAY), value_bytes=framed(2, record))
+
+
 def test_expired_events_that_are_rejected_now_stay_on_the_list(sealed_shop: Worker) -> None:
     """Their schema is not to be had any more. What was readmitted beside them has come in."""
-    record = {"event_id": "e", "session_id": "s", "occurred_at": moment(DAY), "event_type": "page_view", "channel": "email"}
-    sealed_shop.feed(replace(touch("c3", DAY), value_bytes=framed(2, record)), touch("c4", DAY))
+    sealed_shop.feed(of_another_schema(), touch("c4", DAY))
     assert sealed_shop.accounting("touchpoints")["expired"] == 2
     sealed_shop.schemas.missing = {2}
     sealed_shop.reopen()
@@ -351,9 +422,9 @@ def test_expired_events_that_are_rejected_now_stay_on_the_list(sealed_shop: Work
 
 
 def test_an_expired_event_of_a_topic_that_was_replaced_keeps_its_topic_where_it_is_rejected(sealed_shop: Worker) -> None:
-    sealed_shop.feed(touch("c3", DAY))
+    sealed_shop.feed(of_another_schema())
     sealed_shop.tamper("update expired set topic_id = 'an earlier one'")
-    sealed_shop.schemas.missing = {3}
+    sealed_shop.schemas.missing = {2}
     sealed_shop.reopen()
     Readmission(sealed_shop, DAY).run()
     assert sealed_shop.query("select resolution from expired") == [(None,)]

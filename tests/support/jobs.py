@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.fake_ranges import FakeBroker, FakeRangeReader
-from tests.support.worker import Worker, WriterSchemas
+from tests.support.worker import Worker
 from worker.backfill import ArchiveFeed, plan_archive
-from worker.decode import Decoder, ReportingZone
+from worker.decode import ReportingZone
 from worker.events import Origin
 from worker.jobs.feed import Feed
 from worker.jobs.job import Job, MergeJob, feed_resume_point
@@ -145,8 +145,5 @@ class Backfill:
 
 def log_feed(worker: Worker, plan: ReplayPlan, resume_point: Any) -> Feed:
     """The feed of a plan from the worker's log."""
-    settings = worker.settings
-    zone = ReportingZone(settings.time.reporting_time_zone)
-    decoder = Decoder(WriterSchemas(), zone, settings.time.future_guard, settings.kafka.topics)
-    reader = FakeRangeReader(worker.log, settings.kafka.topics, plan.left(resume_point), plan.identity)
-    return ReplayFeed(plan, reader, decoder, MOST_MESSAGES, resume_point=resume_point)
+    reader = FakeRangeReader(worker.log, worker.settings.kafka.topics, plan.left(resume_point), plan.identity)
+    return ReplayFeed(plan, reader, worker.decoder(), MOST_MESSAGES, resume_point=resume_point)
