@@ -1,9 +1,10 @@
 """The command line: `tidemark`. It reads the global options, hands over to worker.commands, and turns errors into exit codes."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -92,13 +93,28 @@ def _assignment(text: str) -> tuple[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process with its exit code (errors.ExitCode)."""
+    code: Any = ExitCode.OK
     try:
         app(args=arguments)
-        sys.exit(ExitCode.OK)
+    except SystemExit as end:  # typer and rich make one of a broken pipe
+        code = ExitCode.UNREAD if isinstance(end.__context__, BrokenPipeError) else end.code
     except TidemarkError as error:
         sys.stderr.write(redacted(f"tidemark: {error}\n"))
-        sys.exit(error.exit_code)
+        code = error.exit_code
     # The edge of the process: whatever was not expected is a bug, and its traceback the report.
     except Exception as error:
         sys.stderr.write(redacted_traceback(error))
-        sys.exit(ExitCode.UNEXPECTED)
+        code = ExitCode.UNEXPECTED
+    if not _is_flushed():
+        code = code or ExitCode.UNREAD
+    sys.exit(code)
+
+
+def _is_flushed() -> bool:
+    """Whether what is still to be printed finds a reader; else it is dropped, lest Python complain of it at its very end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True

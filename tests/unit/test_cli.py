@@ -1,6 +1,8 @@
 """The commands as a person or a script runs them: what they print, and the exit code."""
 
 import io
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import ROOT, command
 from tests.support.shell import Shell
 from worker import __version__
 from worker.config import Serve, Settings
@@ -169,12 +172,37 @@ def test_the_status_of_a_file_alone_is_read_from_it(tidemark: Shell, file: Path)
 
 
 def test_no_file_and_no_worker_is_code_4_with_the_way_out(tidemark: Shell) -> None:
-    for command in (["status"], ["query", "select 1"]):
-        ended = tidemark(*command)
+    for asked in (["status"], ["query", "select 1"]):
+        ended = tidemark(*asked)
         assert (ended.code, ended.out) == (ExitCode.STORE, "")
         assert ended.err == (
             "tidemark: there is no file tidemark.duckdb\nName it: --set store.path=FILE, or store.path in the configuration.\n"
         )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["query", "from hourly_sales"],
+        ["query", "from hourly_sales", "--csv"],
+        ["query", "from range(100000)", "--json"],
+        ["status"],
+        ["config", "show"],
+        ["marts", "docs"],
+        ["--help"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_whose_output_nobody_reads_any_more_ends_without_a_word(file: Path, arguments: list[str]) -> None:
+    """As after `| head`, however much it had to say."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    ended = subprocess.run(
+        command(*arguments, path=file), cwd=ROOT, env=buffered, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (ExitCode.UNREAD, "")
 
 
 def test_tables_that_are_piped_have_no_blanks_at_their_ends(tidemark: Shell) -> None:
