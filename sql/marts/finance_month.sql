@@ -1,5 +1,6 @@
 -- finance_month: money by calendar month and currency, and how much of it came after its days had closed.
 -- grain: (month, currency)   reads: daily_sales, ledger_sales
+-- A month of which nothing is left has a row while what was taken away after its days had closed is more than what was added, or less.
 /*
 formula = "revenue = gross - discounts - refunds; profit = revenue - cost; margin = profit / revenue"
 limits = ["an item without a unit cost costs 0 here: units_without_cost says how many there are"]
@@ -39,7 +40,7 @@ query = """
         select cast(date_trunc('month', day) as date) as month, currency, sum(net_cents) as revenue, sum(orders) as orders
         from daily_sales where day <= $as_of group by 1, currency
     ) as s using (month, currency)
-    where (f.revenue is distinct from s.revenue or f.orders is distinct from s.orders)
+    where (coalesce(f.revenue, 0) <> coalesce(s.revenue, 0) or coalesce(f.orders, 0) <> coalesce(s.orders, 0))
       and month not in (select cast(date_trunc('month', day) as date) from day_state where changed_at > $read_at)
 """
 
@@ -47,20 +48,23 @@ query = """
 ask = "What did each month earn, and how much of it was booked after its days had closed?"
 sql = "select currency, month, revenue, profit, margin, changed_after_close from finance_month order by currency, month"
 */
-with sold as (
+with booked as (
+    select day, currency, orders, gross_cents, discount_cents, refunded_cents, net_cents, tax_cents, shipping_cents, cost_cents, units_without_cost,
+           0 as late_cents
+    from daily_sales
+    union all
+    select day, currency, 0, 0, 0, 0, 0, 0, 0, 0, 0, net_cents from ledger_sales
+),
+summed as (
     select cast(date_trunc('month', day) as date) as month, currency, cast(sum(orders) as bigint) as orders,
            cast(sum(gross_cents) as decimal(38, 0)) as gross, cast(sum(discount_cents) as decimal(38, 0)) as discounts,
            cast(sum(refunded_cents) as decimal(38, 0)) as refunds, cast(sum(net_cents) as decimal(38, 0)) as revenue,
            cast(sum(tax_cents) as decimal(38, 0)) as tax, cast(sum(shipping_cents) as decimal(38, 0)) as shipping,
-           cast(sum(cost_cents) as decimal(38, 0)) as cost, cast(sum(units_without_cost) as bigint) as units_without_cost
-    from daily_sales group by 1, 2
-),
-booked_late as (
-    select cast(date_trunc('month', day) as date) as month, currency, cast(sum(net_cents) as decimal(38, 0)) as net
-    from ledger_sales group by 1, 2
+           cast(sum(cost_cents) as decimal(38, 0)) as cost, cast(sum(units_without_cost) as bigint) as units_without_cost,
+           cast(sum(late_cents) as decimal(38, 0)) as changed_after_close
+    from booked group by 1, 2
 )
-select s.month, s.currency, last_day(s.month) <= $as_of as is_complete, s.orders, s.gross, s.discounts, s.refunds, s.revenue, s.tax, s.shipping, s.cost,
-       s.units_without_cost, s.revenue - s.cost as profit,
-       cast(s.revenue - s.cost as double) / nullif(cast(greatest(s.revenue, 0) as double), 0) as margin, coalesce(l.net, 0) as changed_after_close
-from sold s
-left join booked_late l on l.month = s.month and l.currency = s.currency
+select month, currency, last_day(month) <= $as_of as is_complete, orders, gross, discounts, refunds, revenue, tax, shipping, cost,
+       units_without_cost, revenue - cost as profit,
+       cast(revenue - cost as double) / nullif(cast(greatest(revenue, 0) as double), 0) as margin, changed_after_close
+from summed where orders > 0 or changed_after_close <> 0

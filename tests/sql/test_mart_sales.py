@@ -3,6 +3,7 @@
 from tests.sql.conftest import NewWorker
 from tests.support.marts import Marts
 from tests.support.worker import Worker, line, order, product, touch
+from worker.marts.audits import Auditor
 
 
 def test_a_trend_has_every_day_from_its_currencys_first_to_as_of(worker: Worker) -> None:
@@ -60,6 +61,22 @@ def test_a_month_says_what_was_booked_after_its_days_had_closed(worker: Worker) 
         ("EUR", 1000, 0, 0, 1000, 0, 0, 1000, 1.0, 1000),
         ("USD", 3000, 150, 300, 2550, 0, 800, 1750, 1750 / 2550, 700),
     ]
+
+
+def test_a_month_whose_orders_were_all_cancelled_after_its_days_had_closed_still_says_what_was_taken_away(worker: Worker) -> None:
+    worker.feed(order("o1", "2026-03-05"), order("o2", "2026-03-05", currency="EUR"), close="2026-03-06")
+    worker.feed(order("o1", "2026-03-05", updated="2026-03-09", status="CANCELLED"))
+    worker.feed(order("o3", "2026-02-05", currency="GBP"))
+    worker.feed(order("o3", "2026-02-05", updated="2026-03-09", currency="GBP", status="CANCELLED"))
+    marts = Marts(worker)
+    marts.refresh("finance_month")
+    columns = ("currency", "month", "orders", "revenue", "profit", "margin", "changed_after_close")
+    assert marts.rows("finance_month", *columns) == [
+        ("EUR", "2026-03-01", 1, 1000, 1000, 1.0, 0),
+        ("USD", "2026-03-01", 0, 0, 0, None, -1000),
+    ]
+    with worker.store.cursor() as connection:
+        assert not [result for result in Auditor(marts.refresher).run(connection, "finance_month") if result.fails]
 
 
 def test_a_month_is_complete_when_its_last_day_is_closed(worker: Worker) -> None:

@@ -35,6 +35,8 @@ def finance_month(facts: Facts) -> list[Row]:
             sums[month_of(row["day"]), row["currency"]][name] += row[column]
     for row in facts.given["ledger_sales"]:
         changed[month_of(row["day"]), row["currency"]] += row["net_cents"] if row["day"] <= facts.as_of else 0
+    for key in (key for key, cents in changed.items() if cents):
+        sums[key]  # nothing may be left of what was taken away
     return [
         {"month": month, "currency": currency, **of}
         | {"profit": of["revenue"] - of["cost"]}
