@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.findings import gathered
 from tests.support.shell import Shell
 from tests.support.worker import Worker, order
-from worker.config import Settings
+from worker.config import Marts, Settings
+from worker.doctor.configuration import mart_checks
+from worker.doctor.findings import Level, ok
 from worker.errors import ConfigError, ExitCode
-from worker.marts.refresh import MartRun, RunState
+from worker.marts.refresh import MartRun, Request, RunState
 from worker.marts.runner import runner_of
 
 pytestmark = pytest.mark.usefixtures("logging_as_it_was")
@@ -64,6 +67,20 @@ def test_config_validate_tells_all_that_is_wrong_with_file_and_line(tidemark: Sh
 def test_config_validate_is_content_with_what_is_right(tidemark: Shell) -> None:
     Path("marts/small_orders.sql").write_text(BAD.replace("abut", "about"))
     assert tidemark("config", "validate").code == ExitCode.OK
+
+
+def test_doctor_finds_the_same(tmp_path: Path) -> None:
+    own = Marts(directory=tmp_path)
+    (tmp_path / "big_orders.sql").write_text(GOOD)
+    assert gathered(mart_checks(own))[0] == [ok("marts", f"nothing is wrong in 1 file of your own in {tmp_path}")]
+    (tmp_path / "small_orders.sql").write_text(BAD)
+    (tmp_path / "lost.sql").write_text(GOOD.replace("big_orders", "lost").replace("counted_order", "counted_oder"))
+    findings, _ = gathered(mart_checks(own))
+    places = [f"{tmp_path}/small_orders.sql:5: columns.order_id.about: ", f"{tmp_path}/lost.sql:2: it reads counted_oder"]
+    assert [finding.found.startswith(place) for finding, place in zip(findings, places, strict=True)] == [True, True]
+    assert {(finding.check, finding.level) for finding in findings} == {("marts", Level.PROBLEM)}
+    assert findings[0].remedy.startswith("Mend the file")
+    assert gathered(mart_checks(Marts()))[0] == []
 
 
 def test_audit_and_export_do_all_else_and_then_say_which_mart_they_could_not(tidemark: Shell) -> None:
@@ -128,4 +145,24 @@ def test_a_running_worker_reports_it_once_as_failed_and_refreshes_the_others(tmp
         marts.plan(["small_orders"], None)
     with closing(worker.store.cursor()) as connection:
         assert connection.execute("select count(*) from mart_state").fetchone() != (0,)
+    worker.close()
+
+
+def test_a_mart_that_reads_a_faulty_one_says_so(tmp_path: Path) -> None:
+    """Whether that one was ever refreshed or not."""
+    small = tmp_path / "marts" / "small_orders.sql"
+    small.parent.mkdir()
+    small.with_stem("upon").write_text(GOOD.replace("big_orders", "upon").replace("counted_order", "small_orders"))
+    worker = Worker(tmp_path)
+    worker.feed(order("o1", "2026-03-05"), close="2026-03-07")
+    settings = Settings.model_validate(worker.settings.model_dump() | {"marts": {"directory": small.parent}})
+
+    def told() -> str:
+        small.write_text(BAD)
+        return runner_of(settings, worker.store.cursor, lambda: worker.now).refresh("upon", Request()).message
+
+    assert told().startswith("mart upon reads small_orders, whose own file is wrong: mart small_orders: columns.order_id.about")
+    small.write_text(BAD.replace("abut", "about"))
+    assert runner_of(settings, worker.store.cursor, lambda: worker.now).refresh("small_orders", Request()).state is RunState.DONE
+    assert "whose own file is wrong" in told()
     worker.close()

@@ -13,7 +13,7 @@ from typing import Any
 from worker.config import Loaded, Settings
 from worker.doctor.broker import LogFacts, broker_checks
 from worker.doctor.clock import clock_findings
-from worker.doctor.configuration import advice_checks, configuration_checks
+from worker.doctor.configuration import advice_checks, configuration_checks, mart_checks
 from worker.doctor.disk import disk_checks
 from worker.doctor.file import FileFacts, file_checks
 from worker.doctor.findings import Checks, Finding, Level, skipped, within
@@ -43,6 +43,7 @@ def examine(
         return
     settings = loaded.settings
     yield from within(SECONDS, "settings", advice_checks(settings, machine))
+    yield from within(SECONDS, "marts", mart_checks(settings.marts))
     yield from within(SECONDS, "disk", disk_checks(settings, _umask()))
     file = yield from within(SECONDS, "file", file_checks(settings, partial(report, settings), now()))
     yield from within(SECONDS, "serving", serving_checks(settings, file.worker if file else None))

@@ -5,13 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from worker.config import Loaded, Settings, duration_text, size_bytes
+from worker.config import Loaded, Marts, Settings, duration_text, size_bytes
 from worker.config.loading import SettingOrigin, ignored_variables, setting_of_variable
 from worker.config.settings import read_secret
 from worker.doctor.disk import is_readable_by_others
 from worker.doctor.findings import Checks, Finding, counted, ok, problem, warning
 from worker.doctor.machine import Machine
 from worker.errors import ConfigError
+from worker.marts.validation import faults
 from worker.store.database import LEAST_PER_THREAD
 
 
@@ -19,16 +20,28 @@ def configuration_checks(load: Callable[[], Loaded], environment: Mapping[str, s
     """Reads the configuration by `load`, which raises ConfigError with all faults at once."""
     loaded = load()
     yield from ignored_findings(environment)
-    faults = loaded.settings.file_faults()
-    for fault in faults:
+    unreadable = loaded.settings.file_faults()
+    for fault in unreadable:
         yield problem(
             "configuration", f"{fault.keys[0]}: {fault.text}", "Make it, or make it readable for the worker's user; or correct the setting."
         )
-    if not faults:
+    if not unreadable:
         places = sorted({place for _, place in loaded.origins.values()})
         yield ok("configuration", f"valid; from {', '.join(places) or 'the defaults alone'}")
     yield from secret_findings(loaded)
     return loaded
+
+
+def mart_checks(settings: Marts) -> Checks[None]:
+    """The files of the user's own marts, if they have a directory. Raises ConfigError where that is not there."""
+    if settings.directory is None:
+        return
+    found = list(faults(settings))
+    for fault in found:
+        yield problem("marts", fault, "Mend the file; docs/marts.md says what a mart's file is. Other marts are not held up by it.")
+    if not found:
+        files = len(list(settings.directory.glob("*.sql")))
+        yield ok("marts", f"nothing is wrong in {counted(files, 'file')} of your own in {settings.directory}")
 
 
 def ignored_findings(environment: Mapping[str, str]) -> Iterator[Finding]:

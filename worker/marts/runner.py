@@ -171,6 +171,7 @@ class MartRunner:
             self._check_runs()
             started_at, began = self._now(), time.perf_counter()
             try:
+                self._check_inputs(mart)
                 with closing(self._cursor()) as connection, self._limited(connection):
                     outcome = self._refresher.refresh(connection, mart, request, started_at)
                 outcome = replace(outcome, failed_audits=self._failed_audits(mart))
@@ -185,6 +186,10 @@ class MartRunner:
         self._told(outcome)
         _tell(outcome)
         return outcome
+
+    def _check_inputs(self, mart: Mart) -> None:
+        for name in sorted(self._faults.keys() & set(mart.reads)):
+            raise ConfigError(f"mart {mart.name} reads {name}, whose own file is wrong: {self._faults[name]}")
 
     def _tell_faults(self) -> None:
         while self._faults_to_tell:
