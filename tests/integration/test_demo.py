@@ -50,6 +50,7 @@ def test_the_first_line_says_what_comes_and_the_last_what_to_try(demo: tuple[Pat
     _, screen = demo
     assert screen.startswith("Tidemark demo. 60 days of a shop")
     assert "tidemark" in screen.splitlines()[-1]
+    assert "the demo's clock stands at 2026-05-01" in screen  # what status says of ages is measured against the machine's
 
 
 def test_the_screen_is_plain_text_of_80_columns(demo: tuple[Path, str]) -> None:

@@ -169,6 +169,7 @@ def test_the_status_of_a_file_alone_is_read_from_it(tidemark: Shell, file: Path)
     assert [row["read"] for row in status["accounting"]] == [5]
     table = tidemark("status").out
     assert "1 open, 1 closed, 0 sealed; 2026-03-01 to 2026-03-02" in table
+    assert "the last at 2026-03-03 12:00:00 UTC, " in table
 
 
 def test_no_file_and_no_worker_is_code_4_with_the_way_out(tidemark: Shell) -> None:

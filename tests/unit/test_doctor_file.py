@@ -67,7 +67,7 @@ def test_a_file_tells_its_size_its_maker_its_storage_version_and_how_far_it_is(s
     findings, facts = examined(settings)
     assert {finding.level for finding in findings} == {Level.OK}
     found = told(findings, "file").found
-    assert f"for DuckDB v1.5.0+, made by tidemark {__version__}; nobody holds it; last commit 2h ago" in found
+    assert f"for DuckDB v1.5.0+, made by tidemark {__version__}; nobody holds it; last commit 2026-03-03 10:00 UTC, 2h ago" in found
     assert f"{file.stat().st_size:,} bytes" in found
     assert facts is not None
     assert facts.identity == Identity("C1", {"orders": "T1"})

@@ -130,8 +130,10 @@ class StatusView:
         status = self._status
         if status.last_commit_at is None:
             return "none yet"
-        often = f"{formats.rate(status.rates.commits_per_second):>8}/s, " if status.rates else ""
-        return f"{often}the last {lasting((self._now - status.last_commit_at).total_seconds())} ago"
+        age = f"{self._ago(status.last_commit_at)} ago"
+        if status.rates is None:
+            return f"the last at {moment(status.last_commit_at)} UTC, {age}"
+        return f"{formats.rate(status.rates.commits_per_second):>8}/s, the last {age}"
 
     def _file(self) -> str:
         file, rates = self._status.file, self._status.rates

@@ -52,6 +52,7 @@ def run_shop(path: Path, seed: int, console: Console, visitors: int = shop.VISIT
     _tell_next(
         console,
         path,
+        made.closing,
         "query \"from daily_channel where day = '2026-04-05' order by cost_cents desc\"",
         'query "from daily_users_running order by day desc limit 7"',
         "query \"from ledger_offset where day = '2026-04-05' order by all\"",
@@ -91,6 +92,7 @@ def run_purchases(path: Path, console: Console) -> None:
     _tell_next(
         console,
         path,
+        end,
         "query \"select date_trunc('month', day) as month, sum(orders), sum(net_cents) from daily_sales group by 1 order by 1\"",
         'query "select customer_id, p_alive, model_value from customer_value order by model_value desc limit 10"',
         "marts describe customer_value",
@@ -132,8 +134,8 @@ def _refresh(console: Console, done: Work, now: datetime, as_of: date | None = N
     report.show_refreshed(console, runs, time.monotonic() - began)
 
 
-def _tell_next(console: Console, path: Path, *commands: str) -> None:
+def _tell_next(console: Console, path: Path, clock: datetime, *commands: str) -> None:
     tidemark = "tidemark" if shutil.which("tidemark") else ".venv/bin/tidemark"
-    console.print("\n[bold]What to try next[/]")
+    console.print(f"\n[bold]What to try next[/] (the demo's clock stands at {clock:%Y-%m-%d}: ages count from there)")
     for line in (f"export TIDEMARK_STORE__PATH={shlex.quote(str(path))}", *(f"{tidemark} {command}" for command in commands)):
         console.print(f"  {line}", soft_wrap=True, markup=False)

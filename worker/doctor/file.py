@@ -85,7 +85,8 @@ def _summary(path: Path, row: Mapping[str, Any], now: datetime, worker: Status |
     about = f"{path}: {size.file_bytes:,} bytes for DuckDB {row['storage_version']}, made by tidemark {row['created_by']}; {held}"
     if row["committed_at"] is None:
         return f"{about}; nothing committed yet"
-    return f"{about}; last commit {ago(row['committed_at'].replace(tzinfo=UTC), now)}"
+    committed_at = row["committed_at"].replace(tzinfo=UTC)
+    return f"{about}; last commit {committed_at:%Y-%m-%d %H:%M} UTC, {ago(committed_at, now)}"
 
 
 def ago(moment: datetime, now: datetime) -> str:
