@@ -1,6 +1,7 @@
 """Markov chains of journeys: removal effects by hand, as published, and by walking the chain."""
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -79,6 +80,12 @@ def test_a_chain_is_that_of_exact_arithmetic(converting: list[list[str]], nulls:
 )
 def test_cents_are_shared_out_by_largest_remainder(value: int, shares: list[float], parts: list[int]) -> None:
     assert shared_out(value, shares) == parts
+
+
+@pytest.mark.parametrize("value", [5, 100_000_005, 10_000_000_005, 10**12 + 5])
+def test_shares_that_differ_by_no_more_than_doubles_are_wrong_by_are_a_tie(value: int) -> None:
+    tenth = value // 10
+    assert shared_out(value, [0.1, math.nextafter(0.1, 1), 0.8]) == [tenth + 1, tenth, value - 2 * tenth - 1]
 
 
 @given(value=st.integers(-(10**15), 10**15), weights=st.lists(st.integers(1, 10**6), min_size=1, max_size=20))

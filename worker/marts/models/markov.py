@@ -7,12 +7,14 @@ than those.
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate, pairwise
 from typing import Generic, TypeVar
 
 import numpy as np
 
 START, CONVERSION, NULL = "(start)", "(conversion)", "(null)"
-_BUCKETS = 999_999_937  # a prime: remainders that are simple fractions lie on no edge between two
+_NOISE = 1e-15  # what shares of equal states differ by, at most, by a tenfold margin
+_LEAST = 1e-9  # of a cent
 
 State = TypeVar("State", bound=Hashable)
 
@@ -51,13 +53,21 @@ def chain(transitions: Mapping[tuple[State | str, State | str], int]) -> Chain[S
 def shared_out(value: int, shares: Sequence[float]) -> list[int]:
     """`value` in whole parts by shares that sum to 1: largest remainder on the absolute value, ties by place, the sign restored.
 
-    Remainders that differ by less than what doubles can tell are equal.
+    Remainders that differ by less than what doubles can tell are equal; the greater the value, the more that is.
     """
     exact = [Fraction(share) for share in shares]
     quotas = [abs(value) * share / sum(exact) for share in exact]
     parts = [int(quota) for quota in quotas]
-    remainders = [int((quota - part) * _BUCKETS) for quota, part in zip(quotas, parts, strict=True)]
-    in_turn = sorted(range(len(parts)), key=lambda place: (-remainders[place], place))
+    remainders = [float(quota - part) for quota, part in zip(quotas, parts, strict=True)]
+    in_turn = _falling(remainders, max(_LEAST, abs(value) * _NOISE))
     for place in in_turn[: abs(value) - sum(parts)]:
         parts[place] += 1
     return [part if value >= 0 else -part for part in parts]
+
+
+def _falling(remainders: Sequence[float], least: float) -> list[int]:
+    """Places by remainder, the greatest first; where it falls by less than `least` from one to the next they are equal, and go by place."""
+    places = sorted(range(len(remainders)), key=lambda place: -remainders[place])
+    falls = (remainders[before] - remainders[after] >= least for before, after in pairwise(places))
+    ranks = dict(zip(places, accumulate(falls, initial=0), strict=True))
+    return sorted(places, key=lambda place: (ranks[place], place))
