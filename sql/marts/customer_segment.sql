@@ -3,6 +3,8 @@
 -- parameters: recency_days, frequency_limits, spend_limits, lifecycle_days
 -- Everyone of the customer topic or with an identified touchpoint or a counted order up to as_of. Orders and money: reporting currency.
 /*
+unit = "customer"
+ages = true
 function = "customer_segment"
 priority = 32
 formula = "score = 1 + 5 * (rank - 1) div n over the customers with an order in the last rfm_days, rank ascending by value, recency by days descending, ties take the low rank; rfm_score = 100 r + 10 f + m. rfm_segment, first match: r, f, m all >= 4 Champions; all >= 3 Loyal Customers; r >= 4 and f <= 2 New Customers; r <= 2 and f >= 3 At Risk; r <= 2 and f <= 2 Lost Customers; r >= 3 and m >= 4 Big Spenders; f >= 4 Frequent Buyers; else Need Attention."
@@ -13,11 +15,18 @@ limits = [
 ]
 [columns]
 customer_id = { about = "the customer" }
-r_score = { about = "recency, 1 to 5, 5 the most recent" }
-f_score = { about = "frequency, 1 to 5, by orders" }
-m_score = { about = "money, 1 to 5, by net" }
-rfm_score = { about = "100 r + 10 f + m" }
-rfm_segment = { about = "see formula" }
+recent_order_day = { about = "day of the last order, if that is within rfm_days; null without one, as the next two" }
+recent_orders = { about = "orders of the last rfm_days" }
+recent_net_cents = { unit = "minor units", about = "their net" }
+r_score = { about = "recency, 1 to 5, 5 the most recent", tile = { of = "recent_order_day", parts = 5 } }
+f_score = { about = "frequency, 1 to 5, by recent_orders", tile = { of = "recent_orders", parts = 5 } }
+m_score = { about = "money, 1 to 5, by recent_net_cents", tile = { of = "recent_net_cents", parts = 5 } }
+rfm_score = { about = "100 r + 10 f + m", type = "integer", by_tiles = "100 * r_score + 10 * f_score + m_score" }
+rfm_segment = { about = "see formula", type = "varchar", by_tiles = """
+    case when r_score is null then '(none)' when least(r_score, f_score, m_score) >= 4 then 'Champions'
+         when least(r_score, f_score, m_score) >= 3 then 'Loyal Customers' when r_score >= 4 and f_score <= 2 then 'New Customers'
+         when r_score <= 2 and f_score >= 3 then 'At Risk' when r_score <= 2 and f_score <= 2 then 'Lost Customers'
+         when r_score >= 3 and m_score >= 4 then 'Big Spenders' when f_score >= 4 then 'Frequent Buyers' else 'Need Attention' end""" }
 recency_segment = { about = "Recent, Moderate, Lapsed: days since the last order up to the first of recency_days, the second, more" }
 frequency_segment = { about = "One-time, Low, Medium, High: orders up to the first of frequency_limits, the second, the third, more" }
 monetary_segment = { about = "Low, Medium, High: net of all orders below the first of spend_limits (major units), the second, or not" }
@@ -63,27 +72,12 @@ query = """
 ask = "How many customers of each kind are about to be lost?"
 sql = "select rfm_segment, count(*) as customers from customer_segment group by rfm_segment order by customers desc, rfm_segment"
 */
-with recent as (
-    select last_order_day, recent_orders, recent_net_cents from customer_facts where recent_orders is not null
-),
--- Scores go by the number of customers below, so each value has one.
-of_day as (
-    select last_order_day, cast(1 + (5 * (sum(count(*)) over (order by last_order_day) - count(*))) // sum(count(*)) over () as integer) as r
-    from recent group by last_order_day
-),
-of_orders as (
-    select recent_orders, cast(1 + (5 * (sum(count(*)) over (order by recent_orders) - count(*))) // sum(count(*)) over () as integer) as f
-    from recent group by recent_orders
-),
-of_money as (
-    select recent_net_cents, cast(1 + (5 * (sum(count(*)) over (order by recent_net_cents) - count(*))) // sum(count(*)) over () as integer) as m
-    from recent group by recent_net_cents
-),
-known as (
+with known as (
     select coalesce(f.customer_id, c.customer_id) as customer_id, coalesce(f.orders, 0) > 0 as has_ordered,
            date_diff('day', f.first_order_day, $as_of) as first_days, date_diff('day', f.last_order_day, $as_of) as last_days,
            date_diff('day', f.comeback_day, $as_of) as comeback_days,
-           f.orders, f.net_cents, f.units, f.categories, f.last_order_day, f.recent_orders, f.recent_net_cents,
+           f.orders, f.net_cents, f.units, f.categories, case when f.recent_orders is not null then f.last_order_day end as recent_order_day,
+           f.recent_orders, f.recent_net_cents,
            case when $reporting_currency in ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF')
                     then 1
                 when $reporting_currency in ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') then 1000
@@ -96,18 +90,8 @@ placed as (
            case when not has_ordered then 0 when net_cents < $spend_limits[1] * minor_units then 1
                 when net_cents < $spend_limits[2] * minor_units then 2 else 3 end as spend_place
     from known
-),
-scored as (
-    select p.*, d.r, o.f, n.m
-    from placed as p
-    left join of_day as d on p.recent_orders > 0 and d.last_order_day = p.last_order_day
-    left join of_orders as o on o.recent_orders = p.recent_orders
-    left join of_money as n on n.recent_net_cents = p.recent_net_cents
 )
-select k.customer_id, k.r as r_score, k.f as f_score, k.m as m_score, 100 * k.r + 10 * k.f + k.m as rfm_score,
-       case when k.r is null then '(none)' when least(k.r, k.f, k.m) >= 4 then 'Champions' when least(k.r, k.f, k.m) >= 3 then 'Loyal Customers'
-            when k.r >= 4 and k.f <= 2 then 'New Customers' when k.r <= 2 and k.f >= 3 then 'At Risk' when k.r <= 2 and k.f <= 2 then 'Lost Customers'
-            when k.r >= 3 and k.m >= 4 then 'Big Spenders' when k.f >= 4 then 'Frequent Buyers' else 'Need Attention' end as rfm_segment,
+select k.customer_id, k.recent_order_day, k.recent_orders, k.recent_net_cents,
        case when not k.has_ordered then '(none)' when k.last_days <= $recency_days[1] then 'Recent'
             when k.last_days <= $recency_days[2] then 'Moderate' else 'Lapsed' end as recency_segment,
        case when not k.has_ordered then '(none)' when k.orders <= $frequency_limits[1] then 'One-time'
@@ -123,4 +107,4 @@ select k.customer_id, k.r as r_score, k.f as f_score, k.m as m_score, 100 * k.r 
        case when k.has_ordered then cast(k.net_cents as double) / cast(k.orders as double) end as average_order_value,
        case when k.has_ordered then cast(k.units as double) end as items,
        case when k.has_ordered then cast(k.categories as double) end as categories
-from scored as k
+from placed as k

@@ -3,6 +3,8 @@
 -- parameters: recency_limits, recency_multipliers, churn_probabilities, discount_rate, value_months, value_years, confidence_limits
 -- Orders and money: reporting currency. For the model, orders of one day are one purchase.
 /*
+unit = "customer"
+ages = true
 function = "customer_value"
 priority = 31
 formula = "monthly_value = monthly_frequency * avg_order_value * recency_multiplier; lifetime_months = -ln(churn_probability) / ln(1 + i), heuristic_value = monthly_value * (1 - (1 + i)^-lifetime_months) / i, with i = discount_rate / 12. model_value = sum over months k of (E[Y(k)] - E[Y(k - 1)]) * expected_order_value / (1 + i)^k, a month being 365 / 12 days; E[Y] and p_alive: BG/NBD or MBG/NBD (value_model_fit), expected_order_value: Gamma-Gamma (Fader, Hardie 2013, eq. 5)."
@@ -24,7 +26,7 @@ heuristic_value_12m = { unit = "minor units", about = "the same with a lifetime 
 confidence = { about = "high, medium, low: churn_probability below the first of confidence_limits, the second, or not" }
 value_3y = { unit = "minor units", about = "net of counted orders / days from the first to the last * 365 * value_years; null where that is 0 days" }
 value_3y_status = { about = "ok, or single_day" }
-value_quartile = { about = "Low, Medium, High, Very High Value: quartile of value_3y among those who have one" }
+value_quartile = { about = "Low, Medium, High, Very High Value: quartile of value_3y among those who have one", tile = { of = "value_3y", parts = 4, labels = ["Low Value", "Medium Value", "High Value", "Very High Value"] } }
 p_alive = { unit = "fraction", about = "the probability that the customer has not dropped out" }
 expected_orders = { about = "order days expected within value_months" }
 expected_order_value = { unit = "minor units", about = "expected net of one of them" }

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from worker.config import parse_duration
 from worker.errors import ConfigError
@@ -75,15 +75,42 @@ class _Declared(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Tile(_Declared):
+    """Where a row stands among all rows by an expression of its columns: in the first of `parts` parts, or a later one; null where that is.
+
+    Of n values part k (from 1) begins beyond the ceil((k - 1) n / parts) lowest, and equal values are in the same part: for a value of rank
+    r, ties taking the low rank, 1 + floor(parts (r - 1) / n). `labels`: names of the parts, in the place of their numbers.
+    """
+
+    of: str = Field(min_length=1)
+    parts: int = Field(ge=2)
+    labels: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> "Tile":
+        if self.labels and len(self.labels) != self.parts:
+            raise ValueError(f"{len(self.labels)} labels for {self.parts} parts")
+        return self
+
+    @property
+    def type(self) -> str:
+        """Of SQL."""
+        return "VARCHAR" if self.labels else "INTEGER"
+
+
 class Column(_Declared):
     """A column: what it means, in which unit, and its SQL type where the table is made before its first row is. each_day: of the rows that
     are there, as of $last_as_of, what it is as of $as_of, by their columns; where passing days change more than what is dirty.
+
+    Not of the SELECT: a tile, and what follows from tiles (by_tiles: an expression of columns, of that type).
     """
 
     about: str = Field(min_length=1)
     unit: str = ""
     type: str = ""
     each_day: str = ""
+    tile: Tile | None = None
+    by_tiles: str = ""
 
 
 class MartAudit(_Declared):
@@ -115,6 +142,7 @@ class FrontMatter(_Declared):
     kept_by: str | None = None
     at_a_time: int | None = Field(None, ge=1)
     moved: str | None = None
+    ages: bool = False
     follows: tuple[str, ...] = ()
     version: str | None = None
     on_schema_change: OnSchemaChange | None = None
@@ -156,6 +184,25 @@ class Mart:
     def each_day(self) -> dict[str, str]:
         """What passing days make of columns, by their names."""
         return {name: column.each_day for name, column in self.front.columns.items() if column.each_day}
+
+    @property
+    def tiles(self) -> dict[str, Tile]:
+        """The columns that say where a row stands among all, by their names."""
+        return {name: column.tile for name, column in self.front.columns.items() if column.tile is not None}
+
+    @property
+    def by_tiles(self) -> dict[str, str]:
+        """What follows from tiles: expressions of columns, by their names."""
+        return {name: column.by_tiles for name, column in self.front.columns.items() if column.by_tiles}
+
+    @property
+    def placed(self) -> dict[str, str]:
+        """The columns that are not of its SELECT, for they wait until all rows are there: their types, by their names."""
+        return {
+            name: column.tile.type if column.tile else column.type
+            for name, column in self.front.columns.items()
+            if name in self.tiles | self.by_tiles
+        }
 
     @property
     def on_schema_change(self) -> OnSchemaChange:
@@ -222,8 +269,11 @@ def _check(mart: Mart) -> None:
             "at_a_time counts customers: it needs the unit customer, and no touchpoint among what is read",
             line_of(mart.text, "at_a_time"),
         )
-    if mart.unit is not Unit.CUSTOMER and (mart.front.moved or mart.front.follows or mart.each_day):
-        raise fault(mart.name, "moved, follows and each_day are of marts with the unit customer", line_of(mart.text, "unit"))
+    if mart.unit is not Unit.CUSTOMER and (mart.front.moved or mart.front.ages or mart.front.follows or mart.each_day or mart.placed):
+        text = "moved, ages, follows, each_day, tile and by_tiles are of marts with the unit customer"
+        raise fault(mart.name, text, line_of(mart.text, "unit"))
+    if untyped := [name for name in mart.by_tiles if not mart.front.columns[name].type]:
+        raise fault(mart.name, f"by_tiles needs the type of {untyped[0]}", line_of(mart.text, untyped[0]))
     if mart.front.moved and mart.front.moved not in mart.helpers:
         raise fault(mart.name, f"there is no {mart.name}/{mart.front.moved}.sql, which moved names", line_of(mart.text, "moved"))
     if strange := set(mart.front.follows) - set(mart.reads):

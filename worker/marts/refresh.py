@@ -223,6 +223,7 @@ class _Refresh:
                 read += self._count_read()
                 gone, come = self._write(part, is_first=number == 0, is_full=bool(reason))
                 removed, written = removed + gone, written + come
+            self._target.place()
             rows = self._target.count()
         outcome = MartRun(
             mart.name,
@@ -276,14 +277,25 @@ class _Refresh:
             return "definition or parameters changed"
         if state.is_provisional or self._is_provisional or self.as_of < state.as_of:
             return "another as_of"
+        if mart.front.ages and self.as_of > state.as_of:
+            return "a day has passed"
         if state.sealed_before != self._progress.sealed_before:
             return "days were sealed"
         if run(self._connection, "refresh/all_dirty", {"dirty_id": state.dirty_id}).fetchall()[0][0]:
             return "days were rebuilt"
-        untracked = [
-            other.name for other in self._refresher.inputs(mart) if other.unit.key is None and other.name not in mart.front.follows
-        ]
-        return f"what has changed in {untracked[0]} is not known" if untracked else ""
+        unknown = [other.name for other in self._refresher.inputs(mart) if self._is_unknown(other, has_passed=self.as_of > state.as_of)]
+        return f"what has changed in {unknown[0]} is not known" if unknown else ""
+
+    def _is_unknown(self, other: Mart, *, has_passed: bool) -> bool:
+        """Whether rows of a mart that this one reads may have changed of which nothing that is dirty tells. `has_passed`: a day has."""
+        mine, its = self._mart.front, other.front
+        if other.name in mine.follows:
+            return False
+        if other.unit is Unit.APPEND:
+            return bool(run(self._connection, "refresh/has_added", {"mart": self._mart.name, "other": other.name}).fetchall()[0][0])
+        if other.unit.key is None or its.follows or other.placed:
+            return True
+        return has_passed and mine.moved is None and bool(its.moved or its.ages or other.each_day)
 
     def _parts(self, *, is_full: bool) -> Sequence[Part]:
         """What is computed at a time: what is dirty, or all, or some of the customers and then others."""

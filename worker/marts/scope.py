@@ -119,7 +119,7 @@ def _body(mart: Mart, table: str, tables: Tables, marts: Mapping[str, Mart], par
     match part:
         case Since() if _sees_sessions(mart) and table in _OF_SESSIONS:
             return f"select * from {source} {_IN_DIRTY_SESSION} where {_CLOSED}"
-        case Since() if table not in _THE_SAME_FOR_ALL:
+        case Since() if table not in _THE_SAME_FOR_ALL and not (table in marts and marts[table].unit is Unit.APPEND):
             limits.append(_dirty_of(mart, table, columns))
         case Share(number, count) if "customer_id" in columns:
             limits.append(f"hash(customer_id) % {count} = {number}")

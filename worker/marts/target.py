@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import duckdb
 
 from worker.errors import ConfigError
-from worker.marts.definition import Mart, OnSchemaChange
+from worker.marts.definition import Mart, OnSchemaChange, Tile
 
 _DELETED = {"_is_deleted": "BOOLEAN", "_deleted_at": "TIMESTAMP"}  # what a merged mart has beside its own columns
 
@@ -74,11 +74,12 @@ class Target:
             name: kind
             for name, kind, *_ in self._connection.execute(f"describe {source.select}", dict(source.parameters) or None).fetchall()
         }
-        if list(found) != list(self._mart.columns):
+        if list(found) != [name for name in self._mart.columns if name not in self._mart.placed]:
             raise ConfigError(
                 f"mart {self._mart.name}: [columns] has {', '.join(self._mart.columns)}; its rows have {', '.join(found)}",
                 "Make them the same, in the same order.",
             )
+        found |= self._mart.placed
         stored = {name: kind for name, kind in self.columns.items() if name not in _DELETED}
         if self._mart.on_schema_change is OnSchemaChange.REPLACE or not stored:
             return
@@ -108,9 +109,13 @@ class Target:
 
     def replace(self, source: Source) -> int:
         """The rows take the place of all that are there. Returns how many they are."""
-        gone = {} if self._mart.on_schema_change is not OnSchemaChange.APPEND else self.columns
-        nulls = "".join(f', cast(null as {kind}) as "{name}"' for name, kind in gone.items() if name not in self._mart.columns)
-        return self._run(f"create or replace table {self.name} as select *{nulls} from ({source.select})", source.parameters)
+        mart = self._mart
+        gone = {} if mart.on_schema_change is not OnSchemaChange.APPEND else self.columns
+        nulls = mart.placed | {name: kind for name, kind in gone.items() if name not in mart.columns}
+        columns = ", ".join(
+            f'cast(null as {nulls[name]}) as "{name}"' if name in nulls else f'"{name}"' for name in dict.fromkeys([*mart.columns, *nulls])
+        )
+        return self._run(f"create or replace table {self.name} as select {columns} from ({source.select})", source.parameters)
 
     def remove(self, limits: Sequence[str], parameters: Mapping[str, Any]) -> int:
         """Remove the rows within all limits. Returns how many they were."""
@@ -122,9 +127,29 @@ class Target:
         return self._run(insert, {**source.parameters, **parameters})
 
     def change(self, expressions: Mapping[str, str], parameters: Mapping[str, Any]) -> None:
-        """Give columns, in all rows, what their expressions say."""
+        """Give columns, in all rows, what their expressions say, where that is something else."""
         set_to = ", ".join(f'"{name}" = {expression}' for name, expression in expressions.items())
-        self._run(f"update {self.name} set {set_to}", parameters)
+        changed = " or ".join(f'"{name}" is distinct from ({expression})' for name, expression in expressions.items())
+        self._run(f"update {self.name} set {set_to} where {changed}", parameters)
+
+    def place(self) -> None:
+        """Say of each row where it stands among all, once all are there, and what follows from that."""
+        places, bound = dict[str, str](), dict[str, Any]()
+        for name, tile in self._mart.tiles.items():
+            limits = {f"{name}_{part}": limit for part, limit in enumerate(self._limits(tile), 2)}
+            places[name] = _placed(tile, list(limits))
+            bound |= limits
+        for expressions in (places, self._mart.by_tiles):
+            if expressions:
+                self.change(expressions, bound if expressions is places else {})
+
+    def _limits(self, tile: Tile) -> list[Any]:
+        """The values beyond which its second part begins, its third and so on; none where there are no values."""
+        ((n,),) = self._connection.execute(f"select count({tile.of}) from {self.name}").fetchall()
+        # The k-th lowest of n values is their discrete quantile of anything in ((k - 1) / n, k / n]: the middle is safe from rounding.
+        shares = [(-(-n * part // tile.parts) - 0.5) / n for part in range(1, tile.parts) if n]
+        found = self._connection.execute(f"select quantile_disc({tile.of}, {shares}) from {self.name}").fetchall() if shares else [([],)]
+        return list(found[0][0])
 
     def follow(self, other: str, columns: Sequence[str]) -> None:
         """Give columns what the row of the same key has in another table, where that is something else.
@@ -190,6 +215,13 @@ class Target:
     def _run(self, sql: str, parameters: Mapping[str, Any]) -> int:
         """Returns how many rows were written or removed."""
         return int(self._connection.execute(sql, dict(parameters) or None).fetchall()[0][0])
+
+
+def _placed(tile: Tile, limits: Sequence[str]) -> str:
+    """The part of a row's value; `limits`: the parameters beyond which the second part begins and so on. Null where there are none."""
+    names = ["'" + label.replace("'", "''") + "'" for label in tile.labels] or [str(part) for part in range(1, tile.parts + 1)]
+    beyond = [f"when {tile.of} > ${limit} then {name}" for limit, name in zip(limits, names[1:], strict=False)]
+    return f"cast(case {' '.join(reversed(beyond))} when {tile.of} is not null then {names[0]} end as {tile.type})"
 
 
 def _where(limits: Sequence[str]) -> str:

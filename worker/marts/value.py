@@ -14,7 +14,6 @@ from worker.marts.models.lifetime_value import Horizon, expected_purchases, life
 from worker.marts.models.likelihood import Array, Status
 
 _MONTH = 365 / 12  # days
-_QUARTILES = pa.array(["Low Value", "Medium Value", "High Value", "Very High Value"])
 _MODEL_COLUMNS = ("p_alive", "expected_orders", "expected_order_value", "model_value", "model_value_low", "model_value_high")
 
 _FIT = pa.schema(
@@ -81,20 +80,9 @@ def customer_value(rows: pa.Table, refresh: Refresh) -> pa.Table:
     x, t_x, age, mean_value = (rows[name].to_numpy() for name in ("x", "t_x", "age", "mean_value"))
     predicted = _predicted(_Fitted.of(fit), _horizon(refresh), x, t_x, age, mean_value)
     table = rows.drop_columns(["x", "t_x", "age", "mean_value"])
-    table = table.append_column("value_quartile", _quartiles(rows["value_3y"]))
     for name, column in predicted.items():
         table = table.append_column(name, column)
     return table.append_column("fit_id", pa.repeat(pa.scalar(fit["fit_id"], pa.int64()), len(rows)))
-
-
-def _quartiles(values: pa.ChunkedArray) -> pa.Array:
-    """Quarter k (from 0) begins beyond the k n / 4 lowest of n values, rounded up, equal values being in the same one; null has none."""
-    found, is_there = values.drop_null().to_numpy(), values.is_valid().to_numpy()
-    quarters = np.zeros(len(values), dtype=np.int64)
-    if len(found):
-        last = (np.arange(1, 4) * len(found) + 3) // 4 - 1
-        quarters[is_there] = np.searchsorted(np.partition(found, last)[last], found)
-    return _QUARTILES.take(pa.array(quarters, mask=~is_there))
 
 
 def _purchases_fitted(refresh: Refresh, model: Model) -> dict[str, Any]:
