@@ -3,6 +3,7 @@
 import io
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -179,6 +180,40 @@ def test_no_file_and_no_worker_is_code_4_with_the_way_out(tidemark: Shell) -> No
         assert ended.err == (
             "tidemark: there is no file tidemark.duckdb\nName it: --set store.path=FILE, or store.path in the configuration.\n"
         )
+
+
+LONG = "select 7 as number, repeat('beans and ', 50) as text, date '2026-03-01' as day"
+MANY = "select " + ", ".join(f"'value {n}' as column_{n}" for n in range(12)) + ", null as nothing"
+
+
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of 80 columns, without colours."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+
+
+def test_on_a_terminal_a_long_text_is_folded_beside_the_other_columns(tidemark: Shell, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_a_terminal(monkeypatch)
+    lines = tidemark("query", LONG).out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split() for line in lines[:2]] == [["number", "text", "day"], ["7", *lines[1].split()[1:-1], "2026-03-01"]]
+    assert " ".join(lines[1:]).split().count("beans") == 50
+
+
+def test_on_a_terminal_rows_of_too_many_columns_are_written_a_value_a_line(
+    tidemark: Shell, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_a_terminal(monkeypatch)
+    lines = tidemark("query", f"{MANY} from range(2)").out.splitlines()
+    assert lines[:2] == ["row 1", "column_0   value 0"]
+    assert (lines[13], lines[14], lines[15]) == ("nothing", "", "row 2")
+
+
+@pytest.mark.parametrize("sql", [LONG, MANY])
+def test_what_is_piped_is_a_line_a_row_however_wide(tidemark: Shell, file: Path, monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert len(tidemark("query", sql).out.splitlines()) == 2
 
 
 @pytest.mark.parametrize(

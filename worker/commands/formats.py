@@ -5,8 +5,9 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +17,7 @@ from worker.commands import shown
 _WIDE = 100  # columns of a screen with room to spare
 _PIPE = 120  # columns where nobody says how wide the screen is
 _WIDEST = 100_000  # columns of rows that must not be folded; a terminal wraps them
+_READABLE = 20  # columns that a folded value needs
 _RAMP, _ASCII_RAMP = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 
 # Currencies whose minor unit is not a hundredth (ISO 4217).
@@ -112,24 +114,44 @@ def cells(*values: object) -> list[Text]:
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[str] = ()) -> None:
-    """Rows on standard output, as wide as they must be: nothing is cut, folded or filled up. right: columns that hold numbers."""
-    numbers = set(right)
+    """Rows on standard output. right: columns that hold numbers.
+
+    To a terminal what is wider is folded, or, where there are too many columns for that, written a value a line. Else rows are as wide as
+    they must be: nothing is cut or folded.
+    """
+    names, numbers = [shown(column) for column in columns], set(right)
+    texts = [cells(*row) for row in rows]
+    console = screen() if sys.stdout.isatty() else Console(width=_WIDEST, highlight=False)
+    if _least_width(names, texts) > console.width:
+        for number, row in enumerate(texts, start=1):
+            _print(console, Text(f"row {number:,}", style="bold"), _pairs(zip(names, row, strict=True)), Text())
+        return
     made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for column in columns:
-        made.add_column(Text(shown(column), style="dim"), justify="right" if column in numbers else "left", header_style="")
-    for row in rows:
-        made.add_row(*cells(*row))
-    _print(Console(width=_WIDEST, highlight=False), made)
+    for column, name in zip(columns, names, strict=True):
+        justify: Literal["left", "right"] = "right" if column in numbers else "left"
+        made.add_column(Text(name, style="dim"), justify=justify, header_style="", overflow="fold")
+    for row in texts:
+        made.add_row(*row)
+    _print(console, made)
+
+
+def _least_width(names: Sequence[str], rows: Sequence[Sequence[Text]]) -> int:
+    """Columns of a screen on which no value is folded to less than can be read."""
+    widths = [max(cell_len(name), *(row[place].cell_len for row in rows), 0) for place, name in enumerate(names)]
+    return sum(min(width, _READABLE) + 2 for width in widths) - 2
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Table:
     """Names and what they stand for, a line each, folded to the width of the screen. What is empty is left out."""
+    return _pairs((name, value) for name, value in pairs if value not in (None, ""))
+
+
+def _pairs(pairs: Iterable[tuple[str, object]]) -> Table:
     made = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in pairs:
-        if value not in (None, ""):
-            made.add_row(*cells(name, value))
+        made.add_row(*cells(name, value))
     return made
 
 
