@@ -70,4 +70,4 @@ def test_without_matplotlib_there_is_no_picture_and_a_word_on_how_to_get_it(
 ) -> None:
     monkeypatch.setattr(picture, "find_spec", lambda _: None)
     assert run(*SMALL, "--output", "picture.svg") == ExitCode.USAGE
-    assert "pip install 'tidemark[charts]'" in shell.readouterr().err
+    assert "pip install matplotlib" in shell.readouterr().err
