@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -151,6 +152,11 @@ def _frame(message: Produced) -> tuple[int | str, bytes]:
     return (int.from_bytes(value[1:5], "big"), value[5:]) if value[:1] == b"\0" else ("", b"")
 
 
+def as_they_came(batch: EventBatch, stream: Stream) -> list[dict[str, Any]]:
+    """A stream's events, of which a batch has those of a day together."""
+    return sorted(batch.events[stream].to_pylist(), key=itemgetter("seq")) if stream in batch.events else []
+
+
 @dataclass
 class Read:
     """All that a feed brought."""
@@ -160,8 +166,8 @@ class Read:
     done: int = 0
 
     def events(self, stream: Stream) -> list[dict[str, Any]]:
-        """The events in order, each with its event_id, without seq."""
-        return [_event(row) for batch in self.batches if stream in batch.events for row in batch.events[stream].to_pylist()]
+        """The events as they came, each with its event_id, without seq."""
+        return [_event(row) for batch in self.batches for row in as_they_came(batch, stream)]
 
     def ids(self) -> list[str]:
         """Of touchpoints and orders."""

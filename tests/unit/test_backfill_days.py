@@ -1,6 +1,6 @@
 """`backfill --days`: only the orders and touchpoints of these days; what is of no day comes all the same."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from tests.support.archives import AT, FUTURE_GUARD, NOW, arrow_schema, order, plan, touchpoint, write_parquet
@@ -14,8 +14,8 @@ DAY = date(2026, 3, 5)
 A_DAY = 86_400_000_000  # micros
 
 
-def read(directory: Path) -> EventBatch:
-    feed = DaysFeed(ArchiveFeed(plan(directory), ReportingZone("UTC"), FUTURE_GUARD, 100), DAY, DAY)
+def read(directory: Path, last: date = DAY) -> EventBatch:
+    feed = DaysFeed(ArchiveFeed(plan(directory), ReportingZone("UTC"), FUTURE_GUARD, 100), DAY, last)
     portion = feed.next(NOW)
     assert portion is not None
     assert feed.next(NOW) is None
@@ -32,6 +32,16 @@ def test_events_of_other_days_are_left_out_and_do_not_count_as_read(tmp_path: Pa
     assert [rejected.row for rejected in batch.rejected] == [2]
     assert Accounting.of(batch).read(Stream.TOUCHPOINTS) == 3
     assert [batch.messages.messages[Stream.TOUCHPOINTS][seq].offset() for seq in (0, 1)] == [-1, -1]
+
+
+def test_the_events_that_stay_are_told_apart_by_when_they_came(tmp_path: Path) -> None:
+    """e1 and e3 are of the day after, which comes last in the batch."""
+    visits = [touchpoint(number, occurred_at=AT + A_DAY * (number % 2)) for number in range(5)]
+    write_parquet(tmp_path / "touchpoints.parquet", visits, arrow_schema("touchpoints"))
+    batch = read(tmp_path, DAY + timedelta(days=1))
+    assert batch.events[Stream.TOUCHPOINTS].select(["event_text", "seq"]).to_pylist() == [
+        {"event_text": event_id, "seq": seq} for event_id, seq in (("e0", 0), ("e2", 2), ("e4", 4), ("e1", 1), ("e3", 3))
+    ]
 
 
 def test_customers_and_products_are_of_no_day(tmp_path: Path) -> None:

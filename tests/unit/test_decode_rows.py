@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.archives import AT, FUTURE_GUARD, NOW, arrow_schema, item, order, touchpoint
+from tests.support.archives import AT, FUTURE_GUARD, NOW, arrow_schema, as_they_came, item, order, touchpoint
 from worker.decode import ReportingZone
 from worker.decode.accept import Origins
 from worker.decode.readings import READER_ARROW
@@ -289,7 +289,7 @@ def from_json(stream: Stream, batch: pa.RecordBatch) -> tuple[list[dict[str, Any
     kept = [FileRow(stream.value, -1, -1, "f", row, partial(rows.as_json, row)) for row in range(len(rows))]
     found = decode_json_rows(MessageBatch({stream: kept}, origin=Origin.DLQ), ZONE, FUTURE_GUARD, NOW)
     return (
-        found.events[stream].to_pylist() if stream in found.events else [],
+        as_they_came(found, stream),
         [(rejected.row or 0, str(rejected.reason), rejected.detail) for rejected in found.rejected],
     )
 

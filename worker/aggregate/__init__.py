@@ -130,9 +130,8 @@ def _merge_touchpoints(tx: Transaction, rows: pa.RecordBatch, membership: Member
         accounting.add_conflicting(Stream.TOUCHPOINTS, sum(is_conflicting for _, is_conflicting in duplicates))
         is_new = np.isin(rows["seq"].to_numpy(zero_copy_only=False), [seq for seq, _ in duplicates], invert=True)
         days, ids = days[is_new], ids[is_new]
-    rows = rows.take(orders.by_day(rows, np.flatnonzero(is_new)))
-    accounting.add(Outcome.ACCEPTED, {Stream.TOUCHPOINTS: rows.num_rows})
-    tx.stage("batch_touchpoint", rows)
+    accounting.add(Outcome.ACCEPTED, {Stream.TOUCHPOINTS: len(ids)})
+    tx.stage("batch_touchpoint", rows, is_new)
     tx.run("daily/touchpoint")
     return days, ids
 

@@ -21,7 +21,10 @@ COUNTED = pa.array(["COMPLETED", "REFUNDED"])  # the statuses that count
 class Transaction(Protocol):
     """What merging orders needs of the store: rows staged under a name, and SQL files run with the transaction's parameters."""
 
-    def stage(self, name: str, rows: pa.RecordBatch) -> None: ...
+    def stage(self, name: str, rows: pa.RecordBatch, chosen: Mask | None = None) -> None:
+        """`chosen`: which of the rows are seen, shape (n,); all, where it is not said."""
+        ...
+
     def run(self, name: str, **parameters: Any) -> None: ...
     def columns(self, name: str) -> Mapping[str, npt.NDArray[Any]]: ...
 
@@ -39,18 +42,11 @@ def merge_orders(tx: Transaction, rows: pa.RecordBatch, tombstones: int, account
 
     counted = pc.is_in(rows["status"], COUNTED).to_numpy(zero_copy_only=False)
     counted &= ~_has(rows, tx.columns("batch/covered_order")["seq"])
-    standing = by_day(rows, np.flatnonzero(~loses))
-    tx.stage("batch_order", rows.take(standing).append_column("counted", pa.array(counted).take(standing)))
+    tx.stage("batch_order", rows.append_column("counted", pa.array(counted)), ~loses)
     tx.run("batch/order_change")
     if tombstones or is_moved:
         tx.run("batch/mart_dirty")
     tx.run("daily/order_current")
-
-
-def by_day(rows: pa.RecordBatch, indices: Any) -> pa.Array:
-    """The indices of rows, in the order of their days: late rows are then neighbours in the file, and most of it is of one day."""
-    days = rows["day"].cast(pa.int32()).to_numpy(zero_copy_only=False)[indices]
-    return pa.array(indices[np.argsort(days, kind="stable")])
 
 
 def _ranked(tx: Transaction, rows: pa.RecordBatch, accounting: Accounting) -> tuple[bool, Mask, Mask]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, overload
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -49,14 +50,14 @@ class DaysFeed:
             messages[stream] = _Some(all_messages, kept, rejected)
             if rows is not None:
                 within = rows.filter(pc.is_in(rows["seq"], pa.array(kept, pa.int64())))
-                events[stream] = within.set_column(0, rows.schema.field("seq"), pa.array(range(len(kept)), pa.int64()))
+                places = np.searchsorted(kept, within["seq"].to_numpy())
+                events[stream] = within.set_column(0, rows.schema.field("seq"), pa.array(places, pa.int64()))
         return EventBatch(MessageBatch(messages, origin=batch.messages.origin), events, batch.tombstones, batch.rejected)
 
     def _seqs(self, rows: pa.RecordBatch) -> list[int]:
         days = rows["day"]
         within = pc.and_(pc.greater_equal(days, self._first), pc.less_equal(days, self._last))
-        seqs: list[int] = rows["seq"].filter(within).to_pylist()
-        return seqs
+        return sorted(rows["seq"].filter(within).to_pylist())
 
 
 class _Some(Sequence[Message]):

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from worker.backfill.parts import Part, Source
 from worker.backfill.plan import ArchivePlan
-from worker.decode.accept import Origins
+from worker.decode.accept import Origins, in_day_order
 from worker.decode.calendar import ReportingZone, micros
 from worker.decode.cursor import Ints, SmallInts
 from worker.decode.readings import Read
@@ -142,7 +142,7 @@ class ArchiveFeed:
                 events[stream].append(found)
         return EventBatch(
             messages=MessageBatch(messages, origin=Origin.BACKFILL),
-            events={stream: pa.concat_batches(batches) for stream, batches in events.items()},
+            events={stream: in_day_order(batches) for stream, batches in events.items()},
             tombstones={},
             rejected=refused,
         )

@@ -21,6 +21,18 @@ class Origins(NamedTuple):
     offsets: Ints
 
 
+def in_day_order(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """The events of a stream as one batch, a day's together and else as they came: late rows are then neighbours in the file, and most of
+    it is of one day. Where events have no day, as they came.
+    """
+    events = pa.concat_batches(batches)
+    if "day" not in events.schema.names:
+        return events
+    days = events["day"].cast(pa.int32()).to_numpy(zero_copy_only=False)
+    is_in_order = bool((days[:-1] <= days[1:]).all())
+    return events if is_in_order else events.take(pa.array(np.argsort(days, kind="stable")))
+
+
 def events_of(
     stream: Stream, read: pa.RecordBatch, origins: Origins, zone: ReportingZone, latest: int
 ) -> tuple[pa.RecordBatch, Sequence[Fault]]:

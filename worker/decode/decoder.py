@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from worker.decode import columns
-from worker.decode.accept import Origins, events_of
+from worker.decode.accept import Origins, events_of, in_day_order
 from worker.decode.calendar import EARLIEST, ReportingZone, micros
 from worker.decode.cursor import Buffer, Ints
 from worker.decode.framing import Bodies, headers_of, unframe
@@ -54,7 +54,7 @@ class Decoder:
             self.stats[stream].rows_fastavro += parts.stats.rows_fastavro
         return EventBatch(
             messages=batch,
-            events={stream: pa.concat_batches(parts.events) for stream, parts in streams.items() if parts.events},
+            events={stream: in_day_order(parts.events) for stream, parts in streams.items() if parts.events},
             tombstones={stream: pa.concat_batches(parts.tombstones) for stream, parts in streams.items() if parts.tombstones},
             rejected=[
                 self._rejected(stream, batch.messages[stream], r) for stream, parts in streams.items() for r in sorted(parts.rejected)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.decode import avro, columns
-from worker.decode.accept import Origins, events_of
+from worker.decode.accept import Origins, events_of, in_day_order
 from worker.decode.calendar import ReportingZone, micros
 from worker.decode.conform import Field, conformed, fields_of, mismatches
 from worker.decode.cursor import Buffer, Ints, SmallInts
@@ -250,7 +250,7 @@ def decode_json_rows(batch: MessageBatch, zone: ReportingZone, future_guard: tim
         found, faults = _json_events(stream, messages, zone, latest)
         refused += [rejected(stream, messages[seq], reason, detail) for seq, (reason, detail) in sorted(faults.items())]
         if len(found):
-            events[stream] = found
+            events[stream] = in_day_order([found])
     return EventBatch(messages=batch, events=events, tombstones={}, rejected=refused)
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from worker.aggregate import Accounting, touchpoint_hashes
-from worker.aggregate.membership import Hashes
+from worker.aggregate.membership import Hashes, Mask
 from worker.config import Settings
 from worker.errors import PositionConflict
 from worker.events import EventBatch, KeptMessage, MessageBatch, NextOffset, Outcome, Partition, Position, Rejected, Stream
@@ -51,14 +51,20 @@ class Transaction:
         self._connection = connection
         self._parameters = dict(parameters)
         self._staged: list[str] = []
+        self._chosen: list[str] = []
         self.staged_rows = 0
         self.seconds: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
 
-    def stage(self, name: str, rows: pa.RecordBatch | pa.Table) -> None:
-        """Make Arrow rows readable to SQL under that name, until the transaction ends.
+    def stage(self, name: str, rows: pa.RecordBatch | pa.Table, chosen: Mask | None = None) -> None:
+        """Make Arrow rows readable to SQL under that name, until the transaction ends; those that are not `chosen` are passed over.
 
         In pieces of a row group each, for no more than one of DuckDB's threads reads a piece.
         """
+        if chosen is not None and not chosen.all():
+            self.stage(f"all_{name}", rows.append_column("is_chosen", pa.array(chosen)))
+            self._connection.execute(f"create temp view {name} as select * exclude (is_chosen) from all_{name} where is_chosen")
+            self._chosen.append(name)
+            return
         table = rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])
         pieces = table.to_batches(max_chunksize=database.ROW_GROUP)
         self._connection.register(name, pa.Table.from_batches(pieces, table.schema))
@@ -191,6 +197,8 @@ class Transaction:
         return result
 
     def _unstage(self) -> None:
+        for name in self._chosen:
+            self._connection.execute(f"drop view if exists temp.{name}")
         for name in set(self._staged):
             self._connection.unregister(name)
 
