@@ -174,7 +174,13 @@ def _topic_ids(shop: Shop) -> dict[str, str]:
     unread = [topic for topic in topics if topic not in known]
     asked = topic_ids(shop.settings.kafka, unread, _TOPIC_SECONDS) if unread else {}
     if lacking := [topic for topic in unread if topic not in asked]:
-        log.warning("topic_ids_unknown", topics=lacking)
+        log.error(  # seen where a command does the job, too
+            "topic_ids_unknown",
+            topics=lacking,
+            broker=shop.settings.kafka.bootstrap_servers,
+            waited_seconds=_TOPIC_SECONDS,
+            message="replay --rebuild-days will refuse the days of these files; --without-offsets asks no broker",
+        )
     return {**known, **asked}
 
 

@@ -49,5 +49,6 @@ class Patience:
         error = state.outcome.exception() if state.outcome else None
         assert isinstance(error, Unavailable)
         seconds = state.next_action.sleep if state.next_action else 0.0
-        log.warning("waiting_for_dependency", error=error.message, attempt=state.attempt_number, next_attempt_seconds=round(seconds, 1))
+        attempts = {"attempt": state.attempt_number, "next_attempt_seconds": round(seconds, 1)}
+        log.warning("waiting_for_dependency", error=error.message, **attempts, what_to_do="tidemark doctor")
         self._waiting(error, seconds)

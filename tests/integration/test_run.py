@@ -95,6 +95,7 @@ def test_what_is_away_is_waited_for_in_plain_sight(tmp_path: Path, bootstrap: st
     worker = WorkerProcess(tmp_path, nobody if away == "broker" else bootstrap, {"orders": "orders"}, **settings)
     worker.start()
     told = worker.wait_for("waiting_for_dependency")
+    assert told["what_to_do"] == "tidemark doctor"
     code, ready = get(worker, "/readyz")
     assert (code, nobody in ready) == (503, True)
     status = json.loads(get(worker, "/status")[1])

@@ -34,6 +34,13 @@ def test_offsets_of_another_log_can_be_left_alone(tidemark: Shell, options: tupl
     assert selected("select first_offset, last_offset from day_offset where first_offset >= 0") == ([tuple(offsets)] if offsets else [])
 
 
+@pytest.mark.parametrize(("options", "is_told"), [((), True), (("--without-offsets",), False)])
+def test_that_no_broker_told_of_which_topics_the_offsets_are_is_said(tidemark: Shell, options: tuple[str, ...], is_told: bool) -> None:
+    touchpoints_parquet(sink_path(Path("archive"), "touchpoints", 0, 7, 8), (1, 2))
+    ended = tidemark("--set", "kafka.bootstrap_servers=127.0.0.1:9", "backfill", "--from-archive", "archive", *options)
+    assert ("topic_ids_unknown" in ended.err, "127.0.0.1:9" in ended.err, "--without-offsets" in ended.err) == (is_told,) * 3
+
+
 def test_files_that_are_left_out_are_told(tidemark: Shell) -> None:
     touchpoints_parquet(Path("archive/touchpoints.parquet"), (1, 2))
     for number in range(12):
