@@ -115,6 +115,15 @@ def test_a_table_without_rows_and_every_type_come_over_as_they_were(worker: Work
     assert contents_of(tmp_path / "copy.duckdb") == there
 
 
+def test_rows_whose_day_is_null_come_over_too(worker: Worker, tmp_path: Path) -> None:
+    """As an own mart may have them, of which the worker knows nothing more."""
+    worker.tamper("create table own as select n, if(n > 1, date '2026-03-05', null) as day from range(4) as r(n)")
+    there = all_rows(worker)
+    worker.close()
+    assert ended("backup", str(tmp_path / "copy.duckdb"), path=of(worker)) == ExitCode.OK
+    assert contents_of(tmp_path / "copy.duckdb") == there
+
+
 def test_rows_lie_in_order_of_their_days_however_they_came(tmp_path: Path) -> None:
     worker = Worker(tmp_path)
     worker.feed(*(touch("c1", f"2026-03-{day:02}") for day in (9, 5, 7, 5, 9, 1)))

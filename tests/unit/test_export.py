@@ -134,6 +134,47 @@ def test_a_file_holds_its_day_and_other_tools_need_no_options(closed: Worker, tm
     assert ds.dataset(tmp_path / "out" / "daily_reach").to_table().num_rows == len(table_rows(closed, "daily_reach"))
 
 
+LAST_SEEN = """\
+-- last_seen: when each customer ordered last.
+-- grain: (%s)   reads: customer_facts
+/*
+[columns]
+customer_id = { about = "the customer" }
+day = { about = "of the last order; null: none" }
+*/
+select customer_id, last_order_day as day from customer_facts
+"""
+
+
+@pytest.mark.parametrize(
+    ("grain", "files"), [("customer_id", ["last_seen"]), ("customer_id, day", ["2026-03-09", "2026-03-10", "last_seen"])], ids=str
+)
+@pytest.mark.parametrize("days", [(), ("--days", "2026-03-09")], ids=str)
+def test_a_mart_is_split_by_days_only_where_they_are_of_its_grain(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grain: str, files: list[str], days: tuple[str, ...]
+) -> None:
+    """Else its `day` is a column as others, which may be null."""
+    (tmp_path / "last_seen.sql").write_text(LAST_SEEN % grain)
+    monkeypatch.setenv("TIDEMARK_MARTS__DIRECTORY", str(tmp_path))
+    worker.tamper("create table last_seen (customer_id varchar, day date)")
+    worker.tamper("insert into last_seen values ('c1', date '2026-03-09'), ('c2', date '2026-03-10'), ('c3', null), ('c4', null)")
+    worker.close()
+    manifest = exported(worker, tmp_path / "out", "--tables", "last_seen", *days)
+    is_cut = bool(days) and "day" in grain
+    assert [file["path"] for file in manifest["tables"]["last_seen"]["files"]] == [
+        f"last_seen/{name}.parquet" for name in (files[:1] if is_cut else files)
+    ]
+    assert manifest["tables"]["last_seen"]["rows"] == (1 if is_cut else 4)
+
+
+def test_a_day_that_is_no_date_splits_nothing(worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "last_seen.sql").write_text(LAST_SEEN % "customer_id, day")
+    monkeypatch.setenv("TIDEMARK_MARTS__DIRECTORY", str(tmp_path))
+    worker.tamper("create table last_seen as select 'c1' as customer_id, 'Monday' as day")
+    worker.close()
+    assert len(exported(worker, tmp_path / "out", "--tables", "last_seen")["tables"]["last_seen"]["files"]) == 1
+
+
 def test_types_are_such_as_others_have(closed: Worker, tmp_path: Path) -> None:
     tables = exported(closed, tmp_path / "out")["tables"]
     kinds = {kind for facts in tables.values() for kind in facts["columns"].values()}

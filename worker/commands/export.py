@@ -36,9 +36,10 @@ def export(
     marts = collected(settings.marts)
     check(_named(tables or ""), marts.faults)
     chosen, if_there = _chosen(tables, marts.marts)
-    wanted = Wanted(tables=chosen, if_there=if_there, first=first, last=last, types=types_of(format))
+    whole = tuple(name for name, mart in marts.marts.items() if "day" not in mart.key)
+    wanted = Wanted(tables=chosen, if_there=if_there, whole=whole, first=first, last=last, types=types_of(format))
     with new_directory(directory, replace=replace) as temporary, closing(snapshot(settings, wanted)) as source:
-        written = write_tables(temporary, source.tables, format)
+        written = write_tables(temporary, source.tables, wanted, format)
         manifest = ExportManifest.of(source.head, wanted, format, written, SYSTEM_CLOCK.now())
         write_manifest(temporary, manifest)
     _print(manifest)

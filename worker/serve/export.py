@@ -139,15 +139,17 @@ def _check_replaceable(directory: Path, *, replace: bool) -> None:
         raise StoreError(f"{directory} is no export of tidemark, and is not replaced", "Choose another directory.") from None
 
 
-def write_tables(directory: Path, tables: Iterable[TableRows], format: Format) -> dict[str, ExportedTable]:
-    """Each into a directory of its own; what is in memory is one piece of one table. Raises StoreError, OSError."""
+def write_tables(directory: Path, tables: Iterable[TableRows], wanted: Wanted, format: Format) -> dict[str, ExportedTable]:
+    """Each, as it was wanted, into a directory of its own; what is in memory is one piece of one table. Raises StoreError, OSError."""
     written = {}
     for table in tables:
         folder = directory / table.name
         folder.mkdir()
         schema = _plain(table.schema)
+        has_day = pa.field("day", pa.date32()) in schema and table.name not in wanted.whole
         files = [
-            _write_file(folder / f"{day or table.name}.{format}", day, pieces, schema, format) for day, pieces in _by_day(table, schema)
+            _write_file(folder / f"{day or table.name}.{format}", day, pieces, schema, format)
+            for day, pieces in _files(table, schema, has_day=has_day)
         ]
         rows = sum(file.rows for file in files)
         columns = {field.name: str(field.type) for field in schema}
@@ -168,10 +170,10 @@ def _plain(schema: pa.Schema) -> pa.Schema:
     return pa.schema([pa.field(field.name, pa.bool_() if field.type == pa.bool8() else field.type) for field in fields])
 
 
-def _by_day(table: TableRows, schema: pa.Schema) -> Iterator[tuple[date | None, Iterable[pa.RecordBatch]]]:
+def _files(table: TableRows, schema: pa.Schema, *, has_day: bool) -> Iterator[tuple[date | None, Iterable[pa.RecordBatch]]]:
     """The rows of a file each. Rows come by day; a table without days is one file, also without rows."""
     batches = (batch.drop_columns([ROW_HASH]).cast(schema) for batch in table.batches)
-    if "day" not in schema.names:
+    if not has_day:
         yield None, batches
         return
     pieces = (piece for batch in batches for piece in _split_by_day(batch))
@@ -179,9 +181,9 @@ def _by_day(table: TableRows, schema: pa.Schema) -> Iterator[tuple[date | None, 
         yield day, (batch for _, batch in same_day)
 
 
-def _split_by_day(batch: pa.RecordBatch) -> Iterator[tuple[date, pa.RecordBatch]]:
+def _split_by_day(batch: pa.RecordBatch) -> Iterator[tuple[date | None, pa.RecordBatch]]:
     days = batch.column("day")
-    ends = np.flatnonzero(np.diff(days.cast(pa.int32()).to_numpy())) + 1
+    ends = np.flatnonzero(np.diff(days.cast(pa.int32()).fill_null(0).to_numpy())) + 1  # null days come in batches of their own
     for begin, end in zip([0, *ends], [*ends, batch.num_rows], strict=True):
         if end > begin:
             yield days[begin].as_py(), batch.slice(begin, end - begin)

@@ -4,7 +4,7 @@ They are read in one read-only transaction on a cursor of its own, beside the wo
 commits on, but can't move its write-ahead log into the file.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -38,11 +38,13 @@ class Types(StrEnum):
 
 class Wanted(Facts):
     """What a snapshot is to hold. `tables`: names of tables and views, None: all tables; `if_there`: more, which may be missing. Of those
-    that have a `day`, the rows from `first` to `last`. `key`: of pseudonyms, in hexadecimal (see `pseudonyms`); None: ids as they are.
+    that have a `day`, the rows from `first` to `last`; in those that are `whole` it is a column like others. `key`: of pseudonyms, in
+    hexadecimal (see `pseudonyms`); None: ids as they are.
     """
 
     tables: tuple[str, ...] | None = None
     if_there: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
     first: date | None = None
     last: date | None = None
     types: Types = Types.STORED
@@ -161,7 +163,7 @@ def _marts(connection: duckdb.DuckDBPyConnection) -> set[str]:
 def _rows(
     connection: duckdb.DuckDBPyConnection, table: str, stored: Mapping[str, str], wanted: Wanted, sums: dict[str, TableSum]
 ) -> TableRows:
-    has_day = stored.get("day") == "DATE"
+    has_day = stored.get("day") == "DATE" and table not in wanted.whole
     select = _select(table, stored, wanted)
     key = {"key": bytes.fromhex(wanted.key)} if wanted.key else {}
 
@@ -169,9 +171,8 @@ def _rows(
         if wanted.key and pseudonyms.is_emptied(table, _marts(connection)):
             return
         rows = 0
-        for low, high in _pieces(connection, table, wanted) if has_day else [(None, None)]:
-            where = "" if low is None else "where day = $low" if low == high else "where day between $low and $high order by day"
-            for batch in _read(connection, f"{select} {where}", {"low": low, "high": high, **key}):
+        for where, days in _pieces(connection, table, wanted) if has_day else [("", {})]:
+            for batch in _read(connection, f"{select} {where}", {**days, **key}):
                 rows += batch.num_rows
                 yield batch
         if rows != (expected := _count(connection, table, wanted if has_day else Wanted())):
@@ -184,10 +185,13 @@ def _rows(
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str, wanted: Wanted) -> int:
     """Rows of the days wanted; without days, by the table's own count."""
-    where = "where day between $first and $last" if wanted.first else ""
-    days = {"first": wanted.first, "last": wanted.last} if wanted.first else None
+    where, days = _within(wanted)
     ((count,),) = connection.execute(f'select count(*) from "{table}" {where}', days).fetchall()
     return int(count)
+
+
+def _within(wanted: Wanted) -> tuple[str, dict[str, date | None] | None]:
+    return ("where day between $first and $last", {"first": wanted.first, "last": wanted.last}) if wanted.first else ("", None)
 
 
 def _select(table: str, stored: Mapping[str, str], wanted: Wanted) -> str:
@@ -214,22 +218,31 @@ def _expression(table: str, column: str, kind: str, wanted: Wanted) -> str:
     return f"cast(to_json({quoted}) as varchar)" if is_nested and wanted.types is Types.FLAT else quoted
 
 
-def _pieces(connection: duckdb.DuckDBPyConnection, table: str, wanted: Wanted) -> Iterator[tuple[date, date]]:
-    """Ranges of days, ascending, that together are all that are wanted; each of one day, or of few enough rows and days."""
-    counts = connection.execute(
-        f'select day, count(*) from "{table}" where day between $first and $last group by day order by day',
-        {"first": wanted.first or date.min, "last": wanted.last or date.max},
-    ).fetchall()
+def _pieces(connection: duckdb.DuckDBPyConnection, table: str, wanted: Wanted) -> Iterator[tuple[str, dict[str, date]]]:
+    """Conditions that together all wanted rows fulfil, by ranges of days, ascending; each of one day, or of few enough rows and days.
+
+    At last, if all days are wanted, rows whose day is null: a mart of the user's may have such.
+    """
+    where, days = _within(wanted)
+    counts = connection.execute(f'select day, count(*) from "{table}" {where} group by day order by day nulls last', days).fetchall()
     piece: list[date] = []
     rows = 0
     for day, count in counts:
-        if piece and (rows + count > _ROWS_AT_ONCE or len(piece) == _DAYS_AT_ONCE):
-            yield piece[0], piece[-1]
+        if piece and (day is None or rows + count > _ROWS_AT_ONCE or len(piece) == _DAYS_AT_ONCE):
+            yield _condition(piece)
             piece, rows = [], 0
-        piece.append(day)
-        rows += count
+        if day is None:
+            yield "where day is null", {}
+        else:
+            piece.append(day)
+            rows += count
     if piece:
-        yield piece[0], piece[-1]
+        yield _condition(piece)
+
+
+def _condition(days: Sequence[date]) -> tuple[str, dict[str, date]]:
+    low, high = days[0], days[-1]
+    return "where day = $low" if low == high else "where day between $low and $high order by day", {"low": low, "high": high}
 
 
 def _read(connection: duckdb.DuckDBPyConnection, select: str, parameters: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
