@@ -21,7 +21,7 @@ from tests.support.reference import Row
 from tests.support.streams import StreamOptions, random_stream
 from worker.config import Settings
 from worker.marts.definition import Mart, Unit, built_in, ordered, with_inputs
-from worker.marts.refresh import NotReady, Refresher, Request
+from worker.marts.refresh import MartRun, NotReady, Refresher, Request, RunState, Trigger, add_run
 
 DAYS = (20, 40, 70, 140, 400)
 GIVEN = ("accounting", "ledger_sales", "progress", *WRITTEN_ONCE)  # what marts read that is not made anew
@@ -170,6 +170,8 @@ class MartLife(Simulation):
         fit |= {name: [one(0.01, 0.1) if i == j else 0.001 for i in range(size) for j in range(size)] for name, size in COVARIANCES.items()}
         with self.store.cursor() as connection:
             connection.execute(f"insert into value_model_fit ({', '.join(fit)}) values ({', '.join(f'${name}' for name in fit)})", fit)
+            made_up = MartRun("value_model_fit", RunState.DONE, fit["as_of"], rows_written=1)
+            add_run(connection, made_up, Trigger.COMMAND, self._utc_now)
         self.met["made-up fits"] += 1
 
     def _some_day(self) -> date:

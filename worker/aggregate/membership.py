@@ -1,8 +1,9 @@
 """Is this id perhaps there already? A blocked Bloom filter per day, so that new ids never cost a scan of a table."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -32,6 +33,13 @@ def repeated(hashes: Hashes) -> Mask:
     ordered = np.sort(hashes)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
     return np.isin(hashes, twice) if twice.size else np.zeros(hashes.shape, np.bool_)
+
+
+def _runs(days: Days) -> Iterator[tuple[int, slice]]:
+    """Each day with where it stands, once for each time that it does."""
+    starts = [0, *(np.flatnonzero(days[1:] != days[:-1]) + 1).tolist()] if len(days) else []
+    for first, after in pairwise([*starts, len(days)]):
+        yield int(days[first]), slice(first, after)
 
 
 @dataclass(slots=True)
@@ -97,20 +105,19 @@ class Membership:
         self.nbytes = 0  # memory held
 
     def maybe(self, days: Days, hashes: Hashes) -> Mask:
-        """True where (day, id) may be stored already; days (epoch days) and hashes have shape (n,)."""
+        """True where (day, id) may be stored already; days (epoch days) and hashes have shape (n,), days best in order."""
         found = np.zeros(hashes.shape, np.bool_)
-        for day in np.unique(days):
-            of_day = days == day
-            known = self._day(int(day), int(np.count_nonzero(of_day)))
-            found[of_day] = known is None or known.maybe(hashes[of_day])
+        for day, run in _runs(days):
+            known = self._day(day, run.stop - run.start)
+            found[run] = known is None or known.maybe(hashes[run])
         return found
 
     def add(self, days: Days, hashes: Hashes) -> None:
         """Remember ids that were committed. A day that was forgotten meanwhile is loaded again when it is next asked for."""
-        for day in np.unique(days):
-            known = self._days.get(int(day))
+        for day, run in _runs(days):
+            known = self._days.get(day)
             if known is not None:
-                self._grow(known, hashes[days == day])
+                self._grow(known, hashes[run])
         self._forget()
 
     def clear(self) -> None:

@@ -33,7 +33,8 @@ MINOR_DIGITS = {"JPY": 0, "KWD": 3}
 
 def customer_segment(facts: Facts) -> list[Row]:
     """A row for each known customer."""
-    scores = rfm_scores(facts)
+    recent = recent_orders(facts)
+    scores = rfm_scores(recent)
     rows = []
     for customer in facts.customers:
         orders = facts.counted_by_customer.get(customer, [])
@@ -42,6 +43,10 @@ def customer_segment(facts: Facts) -> list[Row]:
         row |= {"rfm_score": None, "rfm_segment": NONE}
         if r is not None and f is not None and m is not None:
             row |= {"rfm_score": 100 * r + 10 * f + m, "rfm_segment": rfm_segment(r, f, m)}
+        of_customer = recent.get(customer, [])
+        row["recent_order_day"] = max((order["day"] for order in of_customer), default=None)
+        row["recent_orders"] = len(of_customer) or None
+        row["recent_net_cents"] = sum(order["net_cents"] for order in of_customer) if of_customer else None
         rows.append(row | _by_history(facts, orders) | _cluster(facts, orders))
     return rows
 
@@ -68,14 +73,18 @@ def distance(of: tuple[float, ...], cluster: Row) -> float:
     return math.fsum(((x - c) / d) ** 2 for x, c, d in zip(of, cluster["centre"], cluster["deviation"], strict=True))
 
 
-def rfm_scores(facts: Facts) -> dict[str, tuple[int, int, int]]:
-    """The quintiles of recency, frequency and money of the customers with an order in the window."""
+def recent_orders(facts: Facts) -> dict[str, list[Row]]:
+    """The orders in the window, of the customers who have some."""
     window = facts.window(RFM_DAYS)
-    recent = {
+    return {
         customer: within
         for customer, orders in facts.counted_by_customer.items()
         if (within := [row for row in orders if row["day"].toordinal() in window])
     }
+
+
+def rfm_scores(recent: Mapping[str, list[Row]]) -> dict[str, tuple[int, int, int]]:
+    """The quintiles of recency, frequency and money of the customers with an order in the window."""
     r = tiles({customer: max(row["day"].toordinal() for row in orders) for customer, orders in recent.items()}, 5)
     f = tiles({customer: len(orders) for customer, orders in recent.items()}, 5)
     m = tiles({customer: sum(row["net_cents"] for row in orders) for customer, orders in recent.items()}, 5)
