@@ -305,7 +305,7 @@ def test_a_program_that_has_read_enough_ends_it(settings: Settings) -> None:
         assert process.stderr is not None
         assert json.loads(process.stdout.readline())["state"] == "stopped"
         process.stdout.close()
-        assert (process.stderr.read(), process.wait(PATIENCE)) == (b"", ExitCode.OK)
+        assert (process.stderr.read(), process.wait(PATIENCE)) == (b"", ExitCode.UNREAD)
 
 
 def test_ctrl_c_ends_watching_with_0_and_gives_the_terminal_back(settings: Settings) -> None:

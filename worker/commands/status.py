@@ -1,6 +1,5 @@
 """tidemark status: how far the worker has come; of a worker that runs, else of the file."""
 
-import os
 import signal
 import sys
 import time
@@ -122,13 +121,10 @@ def draw_looks(looks: Iterator[Look], console: Console) -> None:
 
 
 def write_looks(looks: Iterator[Look]) -> None:
-    """One line of JSON a look, until nobody reads them any more."""
-    try:
-        for look in looks:
-            print_json_lines([{"looked_at": look.at.isoformat(), "notice": look.notice, **look.status.as_json()}])
-            sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end of what it can't flush
+    """One line of JSON a look, at once."""
+    for look in looks:
+        print_json_lines([{"looked_at": look.at.isoformat(), "notice": look.notice, **look.status.as_json()}])
+        sys.stdout.flush()
 
 
 def _looks(watcher: Watcher, pause: Callable[[], None]) -> Iterator[Look]:
