@@ -26,7 +26,7 @@ _ITEMS = """
 MADE_OF = {"counted_order": ("order_current", _COUNTED), "order_item": ("order_current", _ITEMS)}
 _DIRTY = {
     Unit.CUSTOMER: "customer_id in (select customer_id from dirty_customer)",
-    Unit.SESSION: "(day, session_id) in (select day, session_id from changed_session)",
+    Unit.SESSION: "(day, session_id) in (select day, session_id from changed_session) and day >= getvariable('first_changed_day')",
     Unit.DAY: "day in (select day from dirty_day)",
     Unit.MONTH: "month in (select month from dirty_month)",
 }
@@ -106,6 +106,8 @@ def _find_dirty(connection: duckdb.DuckDBPyConnection, mart: Mart, since: Since,
         steps.append("dirty_session")
     for step in steps:
         run(connection, f"refresh/{step}", parameters)
+    if mart.unit is Unit.SESSION:  # DuckDB reads no row group before a day that it knows beforehand
+        connection.execute("set variable first_changed_day = (select min(day) from changed_session)")
 
 
 def _body(mart: Mart, table: str, tables: Tables, marts: Mapping[str, Mart], part: Part) -> str:
