@@ -138,7 +138,8 @@ def _facts(mart: Mart, parameters: Mapping[str, Any]) -> Iterator[str]:
 def _when(mart: Mart) -> str:
     if mart.unit is Unit.VIEW:
         return "a view: computed when it is read"
-    return f"refreshed {'when a day closes' if mart.every is None else f'every {mart.front.schedule}'}: {_REFRESHED[mart.unit]}"
+    what = _REFRESHED[mart.unit] + ("; all rows when a day has passed" if mart.front.ages else "")
+    return f"refreshed {'when a day closes' if mart.every is None else f'every {mart.front.schedule}'}: {what}"
 
 
 def _value(value: Any) -> str:

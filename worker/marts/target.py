@@ -220,8 +220,8 @@ class Target:
 def _placed(tile: Tile, limits: Sequence[str]) -> str:
     """The part of a row's value; `limits`: the parameters beyond which the second part begins and so on. Null where there are none."""
     names = ["'" + label.replace("'", "''") + "'" for label in tile.labels] or [str(part) for part in range(1, tile.parts + 1)]
-    beyond = [f"when {tile.of} > ${limit} then {name}" for limit, name in zip(limits, names[1:], strict=False)]
-    return f"cast(case {' '.join(reversed(beyond))} when {tile.of} is not null then {names[0]} end as {tile.type})"
+    beyond = [f"when ({tile.of}) > ${limit} then {name}" for limit, name in zip(limits, names[1:], strict=False)]
+    return f"cast(case {' '.join(reversed(beyond))} when ({tile.of}) is not null then {names[0]} end as {tile.type})"
 
 
 def _where(limits: Sequence[str]) -> str:
