@@ -107,6 +107,12 @@ def test_a_job_that_needs_too_much_memory_fails_instead_of_ending_the_worker_at_
     assert ended(worker, raising(OutOfMemory("too much"))) is JobState.FAILED
 
 
+def test_a_job_that_has_failed_lets_go_of_what_it_reads_before_the_worker_closes_the_file(worker: Worker) -> None:
+    """Else Python finds the file open at its very end, and DuckDB's library complains of it on standard error."""
+    assert ended(worker, raising(ConfigError("no"))) is JobState.FAILED
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("job-")] == []
+
+
 def test_a_job_is_not_blamed_for_the_disk(worker: Worker) -> None:
     assert ended(worker, raising(StoreError("no space left"))) is JobState.RUNNING
 

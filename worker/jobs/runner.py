@@ -46,6 +46,7 @@ class JobRunner:
         self._inbox = inbox
         self._is_aborted = is_aborted
         self._thread: _JobThread | None = None
+        self._abandoned: list[_JobThread] = []  # they end by themselves, and may take their time
         self._waiting = [row for row in store.jobs() if row.is_unfinished]
 
     @property
@@ -93,8 +94,7 @@ class JobRunner:
         if not row.is_unfinished:
             raise ConfigError(f"job {job_id} has ended: it is {row.state}")
         if self._thread is not None and self._thread.row.id == job_id:
-            self._thread.abandon()
-            self._thread = None
+            self._abandon(self._thread)
         self._waiting = [waiting for waiting in self._waiting if waiting.id != job_id]
         self._store.set_job_state(job_id, JobState.CANCELLED, self._now(), "cancelled by hand; what it had committed stays")
         log.info("job_cancelled", job=job_id)
@@ -108,11 +108,16 @@ class JobRunner:
         self._inbox.ask(lambda: self.cancel_now(job_id))
 
     def stop(self) -> None:
-        """The worker ends; a job that runs goes on at the next start."""
+        """The worker ends; a job that runs goes on at the next start. What jobs have read with is let go of before the file is closed."""
         if self._thread is not None:
-            self._thread.abandon()
-            self._thread.join(timeout=5.0)
-            self._thread = None
+            self._abandon(self._thread)
+        for thread in self._abandoned:
+            thread.join(timeout=5.0)
+
+    def _abandon(self, thread: "_JobThread") -> None:
+        thread.abandon()
+        self._abandoned = [*(each for each in self._abandoned if each.is_alive()), thread]
+        self._thread = None
 
     def _commit(self, item: _Piece) -> None:
         try:
@@ -122,14 +127,12 @@ class JobRunner:
         except Exception as error:
             if self._is_aborted() or (isinstance(error, StoreError) and not isinstance(error, OutOfMemory)):
                 raise
-            assert self._thread is not None
-            self._thread.abandon()
             self._end(error)
 
     def _end(self, error: Exception | None) -> None:
         assert self._thread is not None
         row = self._thread.row
-        self._thread = None
+        self._abandon(self._thread)
         if error is None:
             self._store.set_job_state(row.id, JobState.DONE, self._now())
             log.info("job_done", job=row.id, kind=row.kind)
