@@ -18,7 +18,7 @@ from worker import __version__
 from worker.errors import ConfigError, Unavailable
 from worker.marts.definition import BOUND_ALWAYS, Mart, Unit, inputs
 from worker.marts.functions import FUNCTIONS
-from worker.marts.scope import Part, Share, Since, dirty_rows, narrow
+from worker.marts.scope import MADE_OF, Part, Share, Since, dirty_rows, narrow
 from worker.marts.target import Source, Target, tables_of
 from worker.store.database import transaction
 from worker.store.sql import run
@@ -333,9 +333,10 @@ class _Refresh:
             self._target.change(mart.each_day, _bound(expressions, {**self.parameters, "last_as_of": since.as_of}))
 
     def _count_read(self) -> int:
-        """The rows of its inputs, as they are narrowed."""
+        """The rows of its inputs, as they are narrowed; what is made of another input is that."""
         mart = self._mart
-        names = [mart.aliases.get(table, table) for table in mart.reads if table != mart.name]
+        tables = dict.fromkeys(MADE_OF[table][0] if table in MADE_OF else table for table in mart.reads if table != mart.name)
+        names = [mart.aliases.get(table, table) for table in tables]
         return sum(int(self._connection.execute(f'select count(*) from "{name}"').fetchall()[0][0]) for name in names)
 
     def _write(self, part: Part, *, is_first: bool, is_full: bool) -> tuple[int, int]:
