@@ -120,9 +120,9 @@ class RebuildJob:
         first, last = self._days.first, self._days.last
         for count, topic, partition, offset, detail in tx.rows("rebuild/lost", first=first, last=last):
             raise SourceError(
-                f"{count:,} of the {done:,} messages read so far are events of these days, and would be rejected now, "
+                f"{count:,} of the {done:,} messages read so far are events of these days, and can't be read now, "
                 f"the first at {name(Partition(topic, partition))}, offset {offset:,}: {detail}",
-                "The days are as they were. Mend what keeps these messages from being read (tidemark doctor looks at the schemas), "
+                "The days are as they were. Give the registry its schemas back (tidemark doctor looks at them), "
                 f"then ask again. Or from an archive:  tidemark backfill --from-archive DIR --rebuild-days {first}..{last}",
             )
 

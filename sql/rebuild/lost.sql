@@ -1,10 +1,11 @@
--- lost: messages that were rejected just now, though the file has counted them as events of the days that are rebuilt: how many, and the first.
+-- lost: messages without a schema to read them by now, which the file has counted as events of the days that are rebuilt: how many, and the first.
 -- grain: (topic, partition, offset)   reads: batch_rejected, topic, touchpoint, order_current, day_state, day_offset, rejected, expired
 -- parameters: first, last, ingested_at
--- Days that are not sealed have the rows that stand. Of a sealed one all is taken that lies among its offsets and was not set aside before.
+-- What is rejected for its content is so rightly, now if not before. Days that are not sealed have the rows that stand. Of a sealed one all is taken that lies among its offsets and was not set aside before.
 with now_rejected as (
     select b.stream, b.topic, b.topic_id, b.partition, b."offset", b.detail
     from batch_rejected as b join topic as t on t.stream = b.stream and t.topic = b.topic and t.topic_id = b.topic_id
+    where b.stage = 'schema'
 ),
 standing as (
     select 'touchpoints' as stream, partition, "offset" from touchpoint where day between $first and $last

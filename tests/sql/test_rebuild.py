@@ -265,6 +265,15 @@ def test_a_sealed_day_does_not_lose_events_that_can_be_read_no_more(sealed_shop:
     assert with_its_books(sealed_shop) == before
 
 
+def test_what_is_rejected_for_its_content_now_leaves_its_day(shop: Worker) -> None:
+    """As if a fault, since mended, had made a touchpoint of it."""
+    shop.feed(replace(touch("c9", DAY), value_bytes=b"spoilt"), touch("c8", DAY))
+    ((offset,),) = shop.query("select \"offset\" from rejected")
+    shop.tamper(f"update touchpoint set \"offset\" = {offset} where customer_id = 'c8'")
+    shop.tamper("delete from rejected")
+    assert Rebuild(shop, DAY).run().counts["rejected"] == 1
+
+
 def test_what_was_rejected_before_a_day_was_sealed_does_not_hold_up_its_rebuild(tmp_path: Path) -> None:
     worker = Worker(tmp_path, retention={"days": 2})
     worker.feed(touch("c1", DAY), replace(touch("c2", DAY), value_bytes=b"spoilt"), touch("c3", DAY), close="2026-03-09")
