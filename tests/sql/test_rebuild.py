@@ -268,7 +268,7 @@ def test_a_sealed_day_does_not_lose_events_that_can_be_read_no_more(sealed_shop:
 def test_what_is_rejected_for_its_content_now_leaves_its_day(shop: Worker) -> None:
     """As if a fault, since mended, had made a touchpoint of it."""
     shop.feed(replace(touch("c9", DAY), value_bytes=b"spoilt"), touch("c8", DAY))
-    ((offset,),) = shop.query("select \"offset\" from rejected")
+    ((offset,),) = shop.query('select "offset" from rejected')
     shop.tamper(f"update touchpoint set \"offset\" = {offset} where customer_id = 'c8'")
     shop.tamper("delete from rejected")
     assert Rebuild(shop, DAY).run().counts["rejected"] == 1
