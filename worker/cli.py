@@ -112,6 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _is_flushed() -> bool:
     """Whether what is still to be printed finds a reader; else it is dropped, lest Python complain of it at its very end."""
+    if sys.stdout is None:  # who starts it has closed it
+        return True
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -22,6 +22,16 @@ def mart(name: str, front: str, select: str, *, grain: str, reads: str, paramete
     return parse(name, f"{header}\n/*\n{front}\n[columns]\n{declared}\n*/\n{select}")
 
 
+SPEND = mart(
+    "spend",
+    'unit = "customer"',
+    "select customer_id, count(*) as orders, cast(sum(net_cents) as bigint) as net_cents from counted_order group by customer_id",
+    grain="customer_id",
+    columns="orders, net_cents",
+    reads="counted_order",
+)
+
+
 class Marts:
     """`parameters`: settings of the families that are not to have their defaults."""
 
@@ -44,3 +54,10 @@ class Marts:
     def rows(self, table: str, *columns: str) -> list[tuple[Any, ...]]:
         """The table's rows in order of those columns (all, if none is named), days and moments as text."""
         return self.worker.rows(table, *columns)
+
+
+def same_in_full(marts: Marts) -> None:
+    """What the increments made is what a full refresh makes."""
+    before = {name: marts.rows(name) for name in marts.marts}
+    marts.refresh(full=True)
+    assert {name: marts.rows(name) for name in marts.marts} == before

@@ -241,6 +241,12 @@ def test_a_command_whose_output_nobody_reads_any_more_ends_without_a_word(file: 
     assert (ended.returncode, ended.stderr) == (ExitCode.UNREAD, "")
 
 
+def test_a_command_whose_output_is_closed_beforehand_does_its_work(file: Path) -> None:
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *command("status", path=file)]
+    ended = subprocess.run(closed, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (ExitCode.OK, "")
+
+
 def test_tables_that_are_piped_have_no_blanks_at_their_ends(tidemark: Shell) -> None:
     lines = tidemark("marts", "describe", "customer_overview").out.splitlines()
     assert max(map(len, lines)) > 120  # nothing is folded

@@ -5,20 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.marts import Marts, mart
-from tests.support.worker import Worker, customer, line, order, tombstone, touch
+from tests.support.marts import SPEND, Marts, mart, same_in_full
+from tests.support.worker import Worker, customer, order, tombstone, touch
 from worker.errors import ConfigError
-from worker.marts.definition import Mart, parse
+from worker.marts.definition import parse
 from worker.marts.refresh import NotReady, Request
 
-SPEND = mart(
-    "spend",
-    'unit = "customer"',
-    "select customer_id, count(*) as orders, cast(sum(net_cents) as bigint) as net_cents from counted_order group by customer_id",
-    grain="customer_id",
-    columns="orders, net_cents",
-    reads="counted_order",
-)
 VISITS = mart(
     "visits",
     'unit = "day"',
@@ -59,13 +51,6 @@ CLICKS = mart(
 @pytest.fixture
 def worker(tmp_path: Path) -> Worker:
     return Worker(tmp_path, partitions=1)
-
-
-def same_in_full(marts: Marts) -> None:
-    """What the increments made is what a full refresh makes."""
-    before = {name: marts.rows(name) for name in marts.marts}
-    marts.refresh(full=True)
-    assert {name: marts.rows(name) for name in marts.marts} == before
 
 
 def test_a_mart_shows_closed_days_only(worker: Worker) -> None:
@@ -282,128 +267,6 @@ def test_what_follows_a_mart_changes_with_it_and_with_the_days(worker: Worker) -
     same_in_full(marts)
     with pytest.raises(ConfigError, match="of marts with the unit customer"):
         parse("best", text.replace('"customer"', '"whole"'))
-
-
-THIRDS = parse(
-    "thirds",
-    """-- thirds: a test's own.
--- grain: (customer_id)   reads: spend
-/*
-unit = "customer"
-[columns]
-customer_id = { about = "the customer" }
-net_cents = { about = "its net" }
-third = { about = "by net_cents", tile = { of = "net_cents", parts = 3 } }
-half = { about = "by net_cents", tile = { of = "net_cents", parts = 2, labels = ["it's low", "high"] } }
-is_best = { about = "in the last third", type = "boolean", by_tiles = "third = 3" }
-*/
-select customer_id, net_cents from spend""",
-)
-
-
-def test_where_a_row_stands_among_all_is_set_in_those_that_do_not_change(worker: Worker) -> None:
-    """By hand: of 1, 2, 2, 5 the thirds begin beyond the 2nd and the 3rd lowest, the second half beyond the 2nd."""
-    marts = Marts(worker, SPEND, THIRDS)
-    worker.feed(
-        *(
-            order(name, "2026-03-05", customer_id=name, items=[line(unit_price_cents=net)])
-            for name, net in zip("abcd", (2, 1, 5, 2), strict=True)
-        )
-    )
-    worker.close_day("2026-03-05")
-    marts.refresh()
-    low, high = "it's low", "high"
-    assert marts.rows("thirds") == [
-        ("a", 2, 1, low, False),
-        ("b", 1, 1, low, False),
-        ("c", 5, 3, high, True),
-        ("d", 2, 1, low, False),
-    ]
-    worker.feed(order("late", "2026-03-05", customer_id="e", items=[line(unit_price_cents=9)]))
-    run = marts.refresh()["thirds"]
-    assert (run.reason, run.rows_written) == ("", 1)
-    assert marts.rows("thirds") == [  # of 1, 2, 2, 5, 9 the thirds begin beyond the 2nd and the 4th, the second half beyond the 3rd
-        ("a", 2, 1, low, False),
-        ("b", 1, 1, low, False),
-        ("c", 5, 2, high, False),
-        ("d", 2, 1, low, False),
-        ("e", 9, 3, high, True),
-    ]
-    same_in_full(marts)
-
-
-def test_of_a_mart_whose_rows_change_by_themselves_all_is_read(worker: Worker) -> None:
-    """Nothing dirty tells that another customer's place has changed, or that a day has passed."""
-
-    def over(other: str, column: str) -> Mart:
-        select = f"select customer_id, {column} from {other}"
-        return mart(f"over_{other}", 'unit = "customer"', select, grain="customer_id", columns=column, reads=other)
-
-    ages = parse(
-        "ages",
-        """-- ages: a test's own.
--- grain: (customer_id)   reads: customer_first
-/*
-unit = "customer"
-ages = true
-[columns]
-customer_id = { about = "the customer" }
-days = { about = "since the first order" }
-*/
-select customer_id, date_diff('day', first_order_day, $as_of) as days from customer_first""",
-    )
-    marts = Marts(worker, SPEND, THIRDS, ages, over("thirds", "third"), over("ages", "days"))
-    worker.feed(
-        *(order(name, "2026-03-05", customer_id=name, items=[line(unit_price_cents=net)]) for name, net in zip("ab", (2, 1), strict=True))
-    )
-    worker.close_day("2026-03-05")
-    marts.refresh()
-    worker.feed(order("late", "2026-03-05", customer_id="c", items=[line(unit_price_cents=9)]))
-    runs = marts.refresh()
-    assert [runs[name].reason for name in ("ages", "over_ages", "over_thirds")] == ["", "", "what has changed in thirds is not known"]
-    worker.close_day("2026-03-06")
-    runs = marts.refresh()
-    assert [runs[name].reason for name in ("ages", "over_ages")] == ["a day has passed", "what has changed in ages is not known"]
-    assert marts.rows("over_ages") == [("a", 1), ("b", 1), ("c", 1)]
-    same_in_full(marts)
-
-
-def test_what_an_appended_mart_has_come_to_say_refreshes_all(worker: Worker) -> None:
-    fits = parse(
-        "fits",
-        """-- fits: the most that was spent, once more when there are three customers.
--- grain: (day)   reads: spend, fits
-/*
-unit = "append"
-[columns]
-day = { about = "as of", type = "date" }
-most = { about = "that was spent", type = "bigint" }
-*/
-select cast($as_of as date) as day, max(net_cents) as most from spend
-having not exists (select 1 from fits) or count(*) > 2 and (select count(*) from fits) < 2""",
-    )
-    shares = mart(
-        "shares",
-        'unit = "customer"',
-        "select customer_id, cast(net_cents as double) / (select max_by(most, day) from fits) as share from spend",
-        grain="customer_id",
-        columns="share",
-        reads="spend, fits",
-    )
-    marts = Marts(worker, SPEND, fits, shares)
-    worker.feed(order("o1", "2026-03-05", customer_id="a", items=[line(unit_price_cents=2)]), close="2026-03-05")
-    marts.refresh()
-    worker.feed(order("o2", "2026-03-05", customer_id="b", items=[line(unit_price_cents=1)]))
-    runs = marts.refresh()
-    assert (runs["fits"].rows_written, runs["shares"].reason, runs["shares"].rows_written) == (0, "", 1)
-    worker.feed(order("o3", "2026-03-06", customer_id="c", items=[line(unit_price_cents=4)]), close="2026-03-06")
-    runs = marts.refresh()
-    assert (runs["fits"].rows_written, runs["shares"].reason) == (1, "what has changed in fits is not known")
-    assert marts.rows("shares") == [("a", 0.5), ("b", 0.25), ("c", 1.0)]
-    with worker.store.cursor() as connection:
-        connection.execute("delete from mart_run where mart = 'fits'")  # as after a month
-    assert marts.refresh()["shares"].reason == "what has changed in fits is not known"
-    assert marts.refresh()["shares"].reason == ""
 
 
 def test_days_that_are_sealed_refresh_all_but_keep_their_periods(tmp_path: Path) -> None:

@@ -272,6 +272,7 @@ def _check(mart: Mart) -> None:
     if mart.unit is not Unit.CUSTOMER and (mart.front.moved or mart.front.ages or mart.front.follows or mart.each_day or mart.placed):
         text = "moved, ages, follows, each_day, tile and by_tiles are of marts with the unit customer"
         raise fault(mart.name, text, line_of(mart.text, "unit"))
+    _check_placed(mart)
     if untyped := [name for name in mart.by_tiles if not mart.front.columns[name].type]:
         raise fault(mart.name, f"by_tiles needs the type of {untyped[0]}", line_of(mart.text, untyped[0]))
     if mart.front.moved and mart.front.moved not in mart.helpers:
@@ -290,6 +291,19 @@ def _check(mart: Mart) -> None:
     _check_parameters(mart, mart.select, "what follows its front matter", BOUND_ALWAYS)
     for audit in mart.front.audits:
         _check_parameters(mart, audit.query, f"audit {audit.name!r}", BOUND_IN_AUDITS)
+
+
+def _check_placed(mart: Mart) -> None:
+    """Tiles are found one beside the other, and so is what follows from them: neither can build on its like."""
+    given = {f"the tile {name}": (tile.of, set(mart.placed)) for name, tile in mart.tiles.items()}
+    given |= {f"by_tiles of {name}": (sql, set(mart.by_tiles)) for name, sql in mart.by_tiles.items()}
+    for what, (sql, not_there) in given.items():
+        if strange := sorted(not_there.intersection(re.findall(r"\w+", sql))):
+            raise fault(mart.name, f"{what} can't be made of {strange[0]}, which is not there yet", line_of(mart.text, what.split()[-1]))
+    ways = [name for name, column in mart.front.columns.items() if sum(map(bool, (column.tile, column.by_tiles, column.each_day))) > 1]
+    if ways or (ways := [name for name in mart.key if name in mart.placed]):
+        text = f"{ways[0]} can be one of tile, by_tiles and each_day, and no column of the key a tile or what follows from tiles"
+        raise fault(mart.name, text, line_of(mart.text, ways[0]))
 
 
 def _check_parameters(mart: Mart, sql: str, what: str, bound: frozenset[str]) -> None:

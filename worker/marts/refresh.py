@@ -291,11 +291,13 @@ class _Refresh:
         mine, its = self._mart.front, other.front
         if other.name in mine.follows:
             return False
-        if other.unit is Unit.APPEND:
-            return bool(run(self._connection, "refresh/has_added", {"mart": self._mart.name, "other": other.name}).fetchall()[0][0])
-        if other.unit.key is None or its.follows or other.placed:
+        is_appended = other.unit is Unit.APPEND
+        if (other.unit.key is None and not is_appended) or its.follows or other.placed:
             return True
-        return has_passed and mine.moved is None and bool(its.moved or its.ages or other.each_day)
+        if has_passed and (is_appended or its.ages or (mine.moved is None and (its.moved or other.each_day))):
+            return True
+        parameters = {"mart": self._mart.name, "other": other.name, "is_appended": is_appended}
+        return bool(run(self._connection, "refresh/has_changed", parameters).fetchall()[0][0])
 
     def _parts(self, *, is_full: bool) -> Sequence[Part]:
         """What is computed at a time: what is dirty, or all, or some of the customers and then others."""
@@ -383,6 +385,7 @@ class _Refresh:
         """What its inputs have not seen yet, it has not seen either. Who asks for another day sees that one until the next day closes."""
         seen = [self._states[other.name] for other in self._refresher.inputs(self._mart)]
         progress, is_scheduled = self._progress, self._request.trigger is Trigger.SCHEDULE
+        sealed = [progress.sealed_before, *(state.sealed_before for state in seen)]
         run(
             self._connection,
             "refresh/set_state",
@@ -394,7 +397,7 @@ class _Refresh:
                 "read_at": min([progress.read_at, *(state.read_at for state in seen)]),
                 "dirty_id": min([progress.dirty_id, *(state.dirty_id for state in seen)]),
                 "closed_before": self.as_of + timedelta(days=1) if is_scheduled else progress.closed_before,
-                "sealed_before": progress.sealed_before,
+                "sealed_before": None if None in sealed else min(filter(None, sealed)),
                 "refreshed_at": self._now.replace(tzinfo=None),
                 "rows": rows,
             },

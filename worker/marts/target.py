@@ -74,13 +74,14 @@ class Target:
             name: kind
             for name, kind, *_ in self._connection.execute(f"describe {source.select}", dict(source.parameters) or None).fetchall()
         }
-        if list(found) != [name for name in self._mart.columns if name not in self._mart.placed]:
+        placed = self._mart.placed
+        declared = [name for name in self._mart.columns if name not in placed]
+        if list(found) != declared:
             raise ConfigError(
-                f"mart {self._mart.name}: [columns] has {', '.join(self._mart.columns)}; its rows have {', '.join(found)}",
-                "Make them the same, in the same order.",
+                f"mart {self._mart.name}: [columns] has {', '.join(declared)}; its rows have {', '.join(found)}",
+                "Make them the same, in the same order. (Columns with tile or by_tiles are not of the SELECT.)",
             )
-        found |= self._mart.placed
-        stored = {name: kind for name, kind in self.columns.items() if name not in _DELETED}
+        stored = {name: kind for name, kind in self.columns.items() if name not in _DELETED and name not in placed}
         if self._mart.on_schema_change is OnSchemaChange.REPLACE or not stored:
             return
         others = {name for name in stored.keys() & found.keys() if stored[name] != found[name]}
@@ -134,22 +135,25 @@ class Target:
 
     def place(self) -> None:
         """Say of each row where it stands among all, once all are there, and what follows from that."""
-        places, bound = dict[str, str](), dict[str, Any]()
-        for name, tile in self._mart.tiles.items():
-            limits = {f"{name}_{part}": limit for part, limit in enumerate(self._limits(tile), 2)}
-            places[name] = _placed(tile, list(limits))
+        tiles, bound = dict[str, str](), dict[str, Any]()
+        for number, (name, tile) in enumerate(self._mart.tiles.items()):
+            limits = {f"limit_{number}_{part}": limit for part, limit in enumerate(self._limits(tile), 2)}
+            tiles[name] = _part(tile, list(limits))
             bound |= limits
-        for expressions in (places, self._mart.by_tiles):
-            if expressions:
-                self.change(expressions, bound if expressions is places else {})
+        if tiles:
+            self.change(tiles, bound)
+        if self._mart.by_tiles:
+            self.change(self._mart.by_tiles, {})
 
     def _limits(self, tile: Tile) -> list[Any]:
         """The values beyond which its second part begins, its third and so on; none where there are no values."""
         ((n,),) = self._connection.execute(f"select count({tile.of}) from {self.name}").fetchall()
+        if not n:
+            return []
         # The k-th lowest of n values is their discrete quantile of anything in ((k - 1) / n, k / n]: the middle is safe from rounding.
-        shares = [(-(-n * part // tile.parts) - 0.5) / n for part in range(1, tile.parts) if n]
-        found = self._connection.execute(f"select quantile_disc({tile.of}, {shares}) from {self.name}").fetchall() if shares else [([],)]
-        return list(found[0][0])
+        shares = [(-(-n * part // tile.parts) - 0.5) / n for part in range(1, tile.parts)]
+        ((limits,),) = self._connection.execute(f"select quantile_disc({tile.of}, {shares}) from {self.name}").fetchall()
+        return list(limits)
 
     def follow(self, other: str, columns: Sequence[str]) -> None:
         """Give columns what the row of the same key has in another table, where that is something else.
@@ -217,7 +221,7 @@ class Target:
         return int(self._connection.execute(sql, dict(parameters) or None).fetchall()[0][0])
 
 
-def _placed(tile: Tile, limits: Sequence[str]) -> str:
+def _part(tile: Tile, limits: Sequence[str]) -> str:
     """The part of a row's value; `limits`: the parameters beyond which the second part begins and so on. Null where there are none."""
     names = ["'" + label.replace("'", "''") + "'" for label in tile.labels] or [str(part) for part in range(1, tile.parts + 1)]
     beyond = [f"when ({tile.of}) > ${limit} then {name}" for limit, name in zip(limits, names[1:], strict=False)]
