@@ -94,6 +94,8 @@ def _assignment(text: str) -> tuple[str, str]:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process with its exit code (errors.ExitCode)."""
     code: Any = ExitCode.OK
+    if sys.stdout is None:  # who starts it has closed it
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
     try:
         app(args=arguments)
     except SystemExit as end:  # typer and rich make one of a broken pipe
@@ -112,8 +114,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _is_flushed() -> bool:
     """Whether what is still to be printed finds a reader; else it is dropped, lest Python complain of it at its very end."""
-    if sys.stdout is None:  # who starts it has closed it
-        return True
     try:
         sys.stdout.flush()
     except BrokenPipeError:
