@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process with its exit code (errors.ExitCode)."""
     code: Any = ExitCode.OK
     if sys.stdout is None:  # who starts it has closed it
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
     try:
         app(args=arguments)
     except SystemExit as end:  # typer and rich make one of a broken pipe
