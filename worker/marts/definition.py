@@ -198,11 +198,8 @@ class Mart:
     @property
     def placed(self) -> dict[str, str]:
         """The columns that are not of its SELECT, for they wait until all rows are there: their types, by their names."""
-        return {
-            name: column.tile.type if column.tile else column.type
-            for name, column in self.front.columns.items()
-            if name in self.tiles | self.by_tiles
-        }
+        tiles = {name: tile.type for name, tile in self.tiles.items()}
+        return tiles | {name: self.front.columns[name].type for name in self.by_tiles}
 
     @property
     def on_schema_change(self) -> OnSchemaChange:
