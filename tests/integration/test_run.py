@@ -2,9 +2,11 @@
 
 import json
 import signal
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -85,6 +87,22 @@ def test_a_running_worker_can_be_looked_at_and_asked(worker: WorkerProcess, stre
     assert worker.ask("status").returncode == 0
     worker.signal(signal.SIGTERM)
     assert worker.end() == ExitCode.OK
+
+
+def test_a_query_that_goes_on_does_not_hold_up_a_stop(worker: WorkerProcess) -> None:
+    endless = "select sum(a.range * b.range) from range(10000000) a, range(10000000) b"
+    worker.start()
+    worker.wait_for("worker_started")
+    with ThreadPoolExecutor() as threads:
+        before = worker.cpu_seconds()
+        asked = threads.submit(worker.ask, "query", endless)
+        while worker.cpu_seconds() < before + 5:  # the stream is read in less: the rest is of the query
+            assert not asked.done(), asked.result().stderr
+            time.sleep(0.1)
+        worker.signal(signal.SIGTERM)
+        assert worker.end() == ExitCode.OK, worker.said()
+        answer = asked.result()
+    assert (answer.returncode, "the worker stops" in answer.stderr) == (ExitCode.UNAVAILABLE, True), answer.stderr
 
 
 @pytest.mark.parametrize("away", ["broker", "registry"])

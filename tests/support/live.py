@@ -12,6 +12,7 @@ from uuid import uuid4
 from zlib import crc32
 
 import duckdb
+import psutil
 
 from tests.support.commands import ROOT, command
 from tests.support.messages import WRITER_SCHEMAS, Produced
@@ -95,6 +96,12 @@ class WorkerProcess:
     def signal(self, number: int) -> None:
         assert self._process is not None
         self._process.send_signal(number)
+
+    def cpu_seconds(self) -> float:
+        """What it has taken since its start."""
+        assert self._process is not None
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def end(self) -> int:
         """Wait for the end; the exit code."""

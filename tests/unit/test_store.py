@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,7 +20,7 @@ from tests.support.commands import ROOT, tidemark
 from tests.support.worker import Worker, customer, moment, order, product, tombstone, touch
 from worker import config
 from worker.config import Settings
-from worker.errors import ConfigError, ExitCode, PositionConflict, StoreError
+from worker.errors import ConfigError, ExitCode, PositionConflict, StoreError, Unavailable
 from worker.resources import sql_dir
 from worker.source import UNKNOWN, Identity
 from worker.store import Store
@@ -365,3 +367,31 @@ def test_what_a_large_commit_computed_on_the_way_is_freed_before_the_next(worker
         store._connection.execute("create temp table left_behind as from touched")
     with store.transaction(datetime(2026, 3, 2, tzinfo=UTC), "live", {}, Identity(UNKNOWN)):
         assert store._connection.execute(temporary).fetchall() == [(0 if is_freed else 1,)]
+
+
+# Its end
+
+
+def test_what_others_read_when_the_file_is_closed_is_interrupted(worker: Worker) -> None:
+    store = worker.store
+    busy, idle = store.cursor(), store.cursor()
+    with ThreadPoolExecutor() as threads:
+        reading = threads.submit(busy.execute, "select sum(a.range * b.range) from range(10000000) a, range(10000000) b")
+        while not is_busy(busy):
+            time.sleep(0.01)
+        store.close()
+        with pytest.raises(duckdb.InterruptException):
+            reading.result()
+    for cursor in (busy, idle):
+        with pytest.raises(duckdb.ConnectionException, match="closed"):
+            cursor.execute("select 1")
+    with pytest.raises(Unavailable, match="the worker stops"):
+        store.cursor()
+
+
+def is_busy(connection: duckdb.DuckDBPyConnection) -> bool:
+    try:
+        connection.execute("select 1")
+    except duckdb.ResourceInUseException:
+        return True
+    return False

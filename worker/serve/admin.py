@@ -60,6 +60,7 @@ class AdminServer:
     def close(self) -> None:
         """Stop listening and remove the socket. May be called twice."""
         if self._thread.is_alive():
+            self._server.is_closing = True
             self._server.shutdown()
             self._thread.join()
             self._server.server_close()
@@ -166,6 +167,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
     def __init__(self, path: Path, operations: Mapping[str, Operation]) -> None:
         self.operations = operations
+        self.is_closing = False
         self.places = threading.BoundedSemaphore(_MAX_CONNECTIONS)
         with _address(path) as address:
             super().__init__(address, _Handler, bind_and_activate=False)
@@ -201,14 +203,20 @@ class _Handler(socketserver.StreamRequestHandler):
         try:
             operation, arguments = self._read_request()
             result = operation(arguments)
-        except TidemarkError as error:
-            self._fail(error)
         # A bug in one operation is told to who asked, and must not end the worker.
         except Exception as error:
-            log.exception("admin_operation_failed")
-            self._fail(TidemarkError(redacted(f"{type(error).__name__}: {error}"), "This is a bug; the worker's log has the traceback."))
+            self._fail(self._told(error))
         else:
             self._send(result)
+
+    def _told(self, error: Exception) -> TidemarkError:
+        """As it is told to who asked."""
+        if self.server.is_closing:  # and so is the file: what reads it is interrupted
+            return Unavailable("the worker stops", "Ask again once it runs.")
+        if isinstance(error, TidemarkError):
+            return error
+        log.error("admin_operation_failed", exc_info=error)
+        return TidemarkError(redacted(f"{type(error).__name__}: {error}"), "This is a bug; the worker's log has the traceback.")
 
     def _read_request(self) -> tuple[Operation, Mapping[str, Any]]:
         line = self.rfile.readline(_MAX_REQUEST_BYTES)

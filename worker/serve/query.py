@@ -1,14 +1,14 @@
 """One SELECT, safely: nothing can be written, no other file read, no setting changed; rows, bytes and time are limited.
 
 The connection's instance must be locked down (store.database.lock_down): that keeps files and settings out of reach, its memory_limit
-bounds the memory. Here the rest: one statement, of a kind that only reads, in a read-only transaction, on a cursor of its own.
+bounds the memory. Here the rest: one statement, of a kind that only reads, in a read-only transaction, on a connection of its own.
 """
 
 import json
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,6 @@ import pyarrow as pa
 from worker.config import Serve
 from worker.errors import ConfigError, ExitCode, TidemarkError
 from worker.resources import sql_dir
-from worker.store.database import cursor as cursor_of
 from worker.store.sql import statements
 
 # Table functions that read tables, values or the catalogue. Others act (checkpoint), reach outside (read_csv, should the lock-down ever
@@ -56,19 +55,14 @@ class Limits:
 def run_query(connection: duckdb.DuckDBPyConnection, sql: str, limits: Limits) -> pa.Table:
     """The rows of one SELECT (WITH, FROM, VALUES, DESCRIBE, SHOW and SUMMARIZE are SELECTs too), as of the last commit.
 
-    Safe to call from any thread while the connection is used by another. Columns have DuckDB's types in Arrow; `rows.plain_rows`
-    makes them readable. Raises QueryError: not exactly one such statement, SQL that is wrong (with its position), a limit reached.
+    The connection is the caller's own, with no transaction under way. Columns have DuckDB's types in Arrow; `rows.plain_rows` makes them
+    readable. Raises QueryError: not exactly one such statement, SQL that is wrong (with its position), a limit reached.
     """
-    with closing(cursor_of(connection)) as cursor:
-        _require_lock_down(cursor)
-        with _time_limit(cursor, limits.seconds):
-            try:
-                query = _checked(cursor, sql)
-                cursor.execute("begin transaction read only")
-                cursor.execute(f"{_BIND}{query}")
-                return _fetched(cursor, query, {}, limits)
-            except duckdb.Error as error:
-                raise _query_error(error, limits) from None
+    _require_lock_down(connection)
+    with _reading(connection, limits):
+        query = _checked(connection, sql)
+        connection.execute(f"{_BIND}{query}")
+        return _fetched(connection, query, {}, limits)
 
 
 def run_report(connection: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, Any], limits: Limits) -> pa.Table:
@@ -81,12 +75,22 @@ def run_report(connection: duckdb.DuckDBPyConnection, name: str, parameters: Map
     ((statement, names),) = statements(f"reports/{name}")
     if missing := sorted(names - parameters.keys()):
         raise ConfigError(f"the report {name} needs {', '.join(missing)}")
-    with closing(cursor_of(connection)) as cursor, _time_limit(cursor, limits.seconds):
-        try:
-            cursor.execute("begin transaction read only")
-            return _fetched(cursor, statement, {parameter: parameters[parameter] for parameter in names}, limits)
-        except duckdb.Error as error:
-            raise _query_error(error, limits) from None
+    with _reading(connection, limits):
+        return _fetched(connection, statement, {parameter: parameters[parameter] for parameter in names}, limits)
+
+
+@contextmanager
+def _reading(connection: duckdb.DuckDBPyConnection, limits: Limits) -> Iterator[None]:
+    """A read-only transaction, which sees one commit, and has so much time."""
+    connection.execute("begin transaction read only")
+    try:
+        with _time_limit(connection, limits.seconds):
+            yield
+    except duckdb.Error as error:
+        raise _query_error(error, limits) from None
+    finally:
+        with suppress(duckdb.Error):  # a file that is beyond use, or closed: the error under way tells
+            connection.execute("rollback")
 
 
 def _query_error(error: duckdb.Error, limits: Limits) -> QueryError:
@@ -99,14 +103,14 @@ def _query_error(error: duckdb.Error, limits: Limits) -> QueryError:
     return QueryError(re.sub(f"LINE 1: {_BIND}(.*\n) {{{len(_BIND)}}}", r"LINE 1: \1", str(error)))
 
 
-def _require_lock_down(cursor: duckdb.DuckDBPyConnection) -> None:
+def _require_lock_down(connection: duckdb.DuckDBPyConnection) -> None:
     for name, value in _LOCKED.items():
-        setting = cursor.execute("select current_setting($name)", {"name": name}).fetchone()
+        setting = connection.execute("select current_setting($name)", {"name": name}).fetchone()
         if setting != (value,):
             raise RuntimeError(f"queries need an instance that is locked down: {name} is {setting}")
 
 
-def _checked(cursor: duckdb.DuckDBPyConnection, sql: str) -> str:
+def _checked(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     statements = duckdb.extract_statements(sql)
     if len(statements) != 1:
         raise QueryError(f"{len(statements)} statements were given", "Ask one SELECT at a time.")
@@ -114,14 +118,14 @@ def _checked(cursor: duckdb.DuckDBPyConnection, sql: str) -> str:
     if kind is not duckdb.StatementType.SELECT:
         remedy = "Only what reads is allowed: SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW TABLES, SUMMARIZE."
         raise QueryError(f"this is a statement of kind {kind.name}, not a SELECT", remedy)
-    refused = set(_table_functions(_syntax_tree(cursor, query))) - _TABLE_FUNCTIONS
+    refused = set(_table_functions(_syntax_tree(connection, query))) - _TABLE_FUNCTIONS
     if refused:
         raise QueryError(f"{', '.join(sorted(refused))}: not allowed in a query", "Read tables and views; SHOW TABLES lists them.")
     return query
 
 
-def _syntax_tree(cursor: duckdb.DuckDBPyConnection, query: str) -> Any:
-    row = cursor.execute("select json_serialize_sql($query)", {"query": query}).fetchone()
+def _syntax_tree(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
+    row = connection.execute("select json_serialize_sql($query)", {"query": query}).fetchone()
     assert row is not None
     try:
         tree = json.loads(row[0])
@@ -144,11 +148,13 @@ def _table_functions(tree: Any) -> Iterator[str]:
             rest += node
 
 
-def _fetched(cursor: duckdb.DuckDBPyConnection, query: str | duckdb.Statement, parameters: Mapping[str, Any], limits: Limits) -> pa.Table:
+def _fetched(
+    connection: duckdb.DuckDBPyConnection, query: str | duckdb.Statement, parameters: Mapping[str, Any], limits: Limits
+) -> pa.Table:
     """Read batch by batch, so that a result beyond the limits is never held. (Other ways to Arrow build it whole, outside memory_limit.)"""
     batches: list[pa.RecordBatch] = []
     rows = size = 0
-    with cursor.sql(query, params=dict(parameters) or None).to_arrow_reader(_ROWS_AT_ONCE) as reader:
+    with connection.sql(query, params=dict(parameters) or None).to_arrow_reader(_ROWS_AT_ONCE) as reader:
         for batch in reader:
             batches.append(batch)
             rows, size = rows + batch.num_rows, size + batch.nbytes
@@ -160,14 +166,14 @@ def _fetched(cursor: duckdb.DuckDBPyConnection, query: str | duckdb.Statement, p
 
 
 @contextmanager
-def _time_limit(cursor: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+def _time_limit(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
     done = threading.Event()
 
     def watch() -> None:
         if not done.wait(seconds):
-            cursor.interrupt()
+            connection.interrupt()
             while not done.wait(0.05):  # again: one that falls between two statements is lost
-                cursor.interrupt()
+                connection.interrupt()
 
     watcher = threading.Thread(target=watch, name="query-time-limit", daemon=True)
     watcher.start()

@@ -1,13 +1,15 @@
 """The one owner of the file: what it holds, and the transaction that moves it on."""
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import duckdb
 import numpy as np
@@ -17,7 +19,7 @@ import pyarrow as pa
 from worker.aggregate import Accounting, touchpoint_hashes
 from worker.aggregate.membership import Hashes, Mask
 from worker.config import Settings
-from worker.errors import PositionConflict
+from worker.errors import PositionConflict, Unavailable
 from worker.events import EventBatch, KeptMessage, MessageBatch, NextOffset, Outcome, Partition, Position, Rejected, Stream
 from worker.source import UNKNOWN, Identity
 from worker.source.dlq import OutboxRow
@@ -30,6 +32,7 @@ from worker.store.sql import arrow, run
 from worker.watermark import WatermarkState
 
 _MANY_ROWS = 10_000  # staged in a transaction: what its temporary tables hold is then worth the 10 ms that dropping them takes
+_INTERRUPT_SECONDS = 0.05  # a statement that begins after an interrupt does not feel it: it comes again
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +215,20 @@ class Store:
         self._connection = database.open_database(settings, now)
         self._currency = settings.reporting_currency
         self._is_laden = False  # the last transaction left large temporary tables
+        self._lock = threading.Lock()  # of what follows: others ask for cursors from their threads
+        self._cursors: WeakSet[duckdb.DuckDBPyConnection] = WeakSet()
+        self._is_closing = False
         with database.told(self.path):
             self.switched = database.rebuild_switched(self._connection, settings.tables_on)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """Another connection to the open file, for reading beside the worker."""
-        return database.cursor(self._connection)
+        """Another connection to the open file, for reading beside the worker. Raises Unavailable where the file is being closed."""
+        with self._lock:
+            if self._is_closing:
+                raise Unavailable("the worker stops", "Ask again once it runs.")
+            cursor = database.cursor(self._connection)
+            self._cursors.add(cursor)
+        return cursor
 
     def state(self) -> StoreState:
         """What was last committed."""
@@ -329,8 +340,18 @@ class Store:
             jobs.set_state(self._connection, job_id, state, now, message)
 
     def close(self) -> None:
-        """Close the file; what was committed stays."""
-        self._connection.close()
+        """Close the file; what was committed stays. What others have under way on a cursor is interrupted."""
+        with self._lock:
+            self._is_closing = True
+        while True:
+            try:
+                self._connection.close()
+                return
+            except duckdb.ResourceInUseException:  # a cursor is at work; a process that ends beside it would be aborted
+                for connection in (self._connection, *self._cursors):
+                    with suppress(duckdb.ConnectionException):  # closed already
+                        connection.interrupt()
+                time.sleep(_INTERRUPT_SECONDS)
 
     def _fetch(self, name: str) -> list[tuple[Any, ...]]:
         return run(self._connection, name, {}).fetchall()
