@@ -49,6 +49,7 @@ select d.month, s.customer_id, cast($as_of as date) as as_of, s.rfm_segment as r
        cast(date_diff('day', f.last_order_day, $as_of) as bigint) as recency_days, v.model_value
 from due as d
 cross join customer_segment as s
-left join customer_facts as f on f.customer_id = s.customer_id
-left join customer_value as v on v.customer_id = s.customer_id
+-- Nothing is read on days on which no month is due.
+left join (select * from customer_facts where exists (select 1 from due)) as f on f.customer_id = s.customer_id
+left join (select * from customer_value where exists (select 1 from due)) as v on v.customer_id = s.customer_id
 order by s.customer_id

@@ -30,7 +30,7 @@ with bought as (
     where day > $as_of - cast($top_days as integer) and orders > 0
     group by customer_id
 ),
-ranked as (
-    select row_number() over (order by revenue desc, customer_id) as rank, customer_id, orders, units, revenue from bought
+top as (
+    select customer_id, orders, units, revenue from bought order by revenue desc, customer_id limit $top_count
 )
-select rank, customer_id, orders, units, revenue from ranked where rank <= $top_count
+select row_number() over (order by revenue desc, customer_id) as rank, customer_id, orders, units, revenue from top
