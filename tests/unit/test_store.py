@@ -254,6 +254,46 @@ def test_a_statement_that_fails_takes_the_whole_commit_back_and_the_batch_may_be
     assert worker.differences() == []
 
 
+class _Dead:
+    """A connection to a file that DuckDB has given up, from the n-th statement on: whatever is asked of it fails."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, statements: int) -> None:
+        self._connection = connection
+        self._statements = statements
+
+    def execute(self, query: Any, parameters: Any = None) -> Any:
+        self._live()
+        self._connection.execute(query, parameters)
+        return self
+
+    def register(self, name: str, rows: Any) -> None:
+        self._live()
+        self._connection.register(name, rows)
+
+    def __getattr__(self, name: str) -> Any:
+        self._live()
+        return getattr(self._connection, name)
+
+    def _live(self) -> None:
+        self._statements -= 1
+        if self._statements == 0:
+            raise duckdb.FatalException("No space left on device (simulated)")
+        if self._statements < 0:
+            raise duckdb.FatalException("the database has been invalidated because of a previous fatal error")
+
+
+@pytest.mark.parametrize("statement", range(2, 60, 6))
+def test_of_a_file_that_duckdb_has_given_up_one_is_told_why(worker: Worker, statement: int) -> None:
+    worker.log.put([touch("c1", "2026-03-05", event_id="twice"), touch("c2", "2026-03-05", event_id="twice"), order("o1", "2026-03-05")])
+    worker.now = moment("2026-03-06")
+    batch = worker.pipeline.decode(worker.pipeline.poll(), worker.now)
+    connection = worker.store._connection
+    worker.store._connection = _Dead(connection, statement)  # type: ignore[assignment]
+    with pytest.raises(StoreError, match="No space left"):
+        worker.pipeline.step(batch, worker.now, 0.0)
+    worker.store._connection = connection
+
+
 def test_a_commit_that_fails_says_why() -> None:
     """Its transaction is over then, so that nothing is left to roll back."""
     connection = duckdb.connect()

@@ -74,6 +74,17 @@ class Transaction:
         self._staged.append(name)
         self.staged_rows += rows.num_rows
 
+    @contextmanager
+    def staging(self) -> Iterator[None]:
+        """What is staged within the block is gone after it."""
+        try:
+            yield
+        except BaseException:
+            with suppress(duckdb.Error):  # a file that DuckDB has given up: the error under way tells
+                self._unstage()
+            raise
+        self._unstage()
+
     def run(self, name: str, **parameters: Any) -> None:
         """Run the statements of sql/<name>.sql."""
         self._timed(name, parameters)
@@ -260,14 +271,13 @@ class Store:
             self._connection, {"ingested_at": now.replace(tzinfo=None), "origin": origin, "reporting_currency": self._currency}
         )
         try:
-            with database.told(self.path):
+            with database.told(self.path), tx.staging():
                 if self._is_laden:
                     database.drop_temporary(self._connection)
                 with database.transaction(self._connection):
                     tx.stage("topic", _topic_rows(topics, identity))
                     yield tx
         finally:
-            tx._unstage()
             self._is_laden = tx.staged_rows > _MANY_ROWS
 
     def confirm(self, commit_id: int, position: Position) -> None:
