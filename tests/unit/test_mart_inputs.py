@@ -66,6 +66,40 @@ def test_where_a_row_stands_among_all_is_set_in_those_that_do_not_change(worker:
     same_in_full(marts)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "to_timestamp(n)",
+        "time '00:00:00' + to_minutes(n)",
+        "cast(n as decimal(38, 0))",
+        "cast(n as double) / 7",
+        "cast(n as varchar)",
+        "cast(concat('00000000-0000-0000-0000-00000000000', n) as uuid)",
+    ],
+)
+def test_a_tile_is_of_values_of_any_type(worker: Worker, value: str) -> None:
+    """Of 3, 1, 2 and nothing the second half begins beyond the 2nd lowest."""
+    text = f"""-- placed: a test's own.
+-- grain: (customer_id)   reads: spend
+/*
+unit = "customer"
+[columns]
+customer_id = {{ about = "the customer" }}
+n = {{ about = "a number" }}
+half = {{ about = "by n", tile = {{ of = "case when n < 4 then {value} end", parts = 2 }} }}
+*/
+select customer_id, cast(net_cents as integer) as n from spend"""
+    marts = Marts(worker, SPEND, parse("placed", text))
+    worker.close_day("2026-03-04")
+    marts.refresh()
+    nets = zip("abcd", (3, 1, 2, 4), strict=True)
+    worker.feed(*(order(name, "2026-03-05", customer_id=name, items=[line(unit_price_cents=net)]) for name, net in nets))
+    worker.close_day("2026-03-05")
+    marts.refresh()
+    assert marts.rows("placed", "customer_id", "half") == [("a", 2), ("b", 1), ("c", 1), ("d", None)]
+    same_in_full(marts)
+
+
 def test_of_a_mart_whose_rows_change_by_themselves_all_is_read(worker: Worker) -> None:
     """Nothing dirty tells that another customer's place has changed, or that a day has passed."""
 

@@ -135,25 +135,22 @@ class Target:
 
     def place(self) -> None:
         """Say of each row where it stands among all, once all are there, and what follows from that."""
-        tiles, bound = dict[str, str](), dict[str, Any]()
+        tiles = dict[str, str]()
         for number, (name, tile) in enumerate(self._mart.tiles.items()):
-            limits = {f"limit_{number}_{part}": limit for part, limit in enumerate(self._limits(tile), 2)}
-            tiles[name] = _part(tile, list(limits))
-            bound |= limits
+            self._find_limits(tile, f"tile_{number}")
+            tiles[name] = _part(tile, f"tile_{number}")
         if tiles:
-            self.change(tiles, bound)
+            self.change(tiles, {})
         if self._mart.by_tiles:
             self.change(self._mart.by_tiles, {})
 
-    def _limits(self, tile: Tile) -> list[Any]:
-        """The values beyond which its second part begins, its third and so on; none where there are no values."""
+    def _find_limits(self, tile: Tile, variable: str) -> None:
+        """Set a variable to the list of values beyond which its second part begins, its third and so on; null where there are no values."""
         ((n,),) = self._connection.execute(f"select count({tile.of}) from {self.name}").fetchall()
-        if not n:
-            return []
         # The k-th lowest of n values is their discrete quantile of anything in ((k - 1) / n, k / n]: the middle is safe from rounding.
-        shares = [(-(-n * part // tile.parts) - 0.5) / n for part in range(1, tile.parts)]
-        ((limits,),) = self._connection.execute(f"select quantile_disc({tile.of}, {shares}) from {self.name}").fetchall()
-        return list(limits)
+        shares = [(-(-n * part // tile.parts) - 0.5) / n for part in range(1, tile.parts)] if n else []
+        limits = f"(select quantile_disc({tile.of}, {shares}) from {self.name})" if n else "null"
+        self._connection.execute(f"set variable {variable} = {limits}")
 
     def follow(self, other: str, columns: Sequence[str]) -> None:
         """Give columns what the row of the same key has in another table, where that is something else.
@@ -221,11 +218,11 @@ class Target:
         return int(self._connection.execute(sql, dict(parameters) or None).fetchall()[0][0])
 
 
-def _part(tile: Tile, limits: Sequence[str]) -> str:
-    """The part of a row's value; `limits`: the parameters beyond which the second part begins and so on. Null where there are none."""
-    names = ["'" + label.replace("'", "''") + "'" for label in tile.labels] or [str(part) for part in range(1, tile.parts + 1)]
-    beyond = [f"when ({tile.of}) > ${limit} then {name}" for limit, name in zip(limits, names[1:], strict=False)]
-    return f"cast(case {' '.join(reversed(beyond))} when ({tile.of}) is not null then {names[0]} end as {tile.type})"
+def _part(tile: Tile, limits: str) -> str:
+    """The part of a row's value; `limits`: the variable with the values beyond which the second part begins and so on."""
+    first, *rest = ["'" + label.replace("'", "''") + "'" for label in tile.labels] or [str(part) for part in range(1, tile.parts + 1)]
+    beyond = [f"when ({tile.of}) > getvariable('{limits}')[{number}] then {part}" for number, part in enumerate(rest, 1)]
+    return f"cast(case {' '.join(reversed(beyond))} when ({tile.of}) is not null then {first} end as {tile.type})"
 
 
 def _where(limits: Sequence[str]) -> str:
