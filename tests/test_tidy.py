@@ -21,6 +21,7 @@ LAYERS = [
     {"watermark"},
     {"aggregate"},
     {"store"},
+    {"signals"},
     {"marts"},
     {"serve"},
     {"committer"},

@@ -35,6 +35,7 @@ from worker.commands import (
 )
 from worker.errors import ConfigError, ExitCode, TidemarkError
 from worker.log import redacted, redacted_traceback
+from worker.signals import ended_by_signals
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -97,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if sys.stdout is None:  # who starts it has closed it
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
     try:
-        app(args=arguments)
+        with ended_by_signals():
+            app(args=arguments)
     except SystemExit as end:  # typer and rich make one of a broken pipe
         code = ExitCode.UNREAD if isinstance(end.__context__, BrokenPipeError) else end.code
     except TidemarkError as error:

@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
     REJECTED = 6  # most messages were rejected: a wrong topic or schema
     UNAVAILABLE = 7  # a command gave up waiting for a broker, a registry or a worker
     FAILED = 8  # what was asked for was begun and not done: a job failed or was cancelled, a mart failed
-    INTERRUPTED = 130  # stopped by a second signal before the drain was over
+    INTERRUPTED = 130  # a signal ended a command before it was done, or a second one the worker before the drain was over
     UNREAD = 141  # nobody reads what a command prints any more, as after `| head`: no error, and no word of it
 
 

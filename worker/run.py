@@ -2,41 +2,25 @@
 merges and commits. The clock is read here and nowhere below.
 """
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Any
 
-import structlog
-
 from worker.committer import StepResult
-from worker.errors import ExitCode, Fatal, Unavailable
+from worker.errors import Unavailable
 from worker.events import EventBatch
 from worker.jobs.inbox import Inbox, Lane
 from worker.jobs.runner import JobRunner
 from worker.patience import Patience
 from worker.pipeline import Pipeline
+from worker.signals import Stop
 from worker.source import Source
-
-log = structlog.get_logger()
-
 
 _TICK = 0.5  # seconds: so often the main loop comes round where nothing happens
 _FEW = 10_000  # messages: to decode fewer takes less than their commit does, so that reading ahead wins nothing
-
-
-class Interrupted(Fatal):
-    """A second signal came before the drain was over. What was not committed is read again at the next start."""
-
-    exit_code = ExitCode.INTERRUPTED
-
-    def __init__(self) -> None:
-        super().__init__("stopped by a second signal before the drain was over", "Nothing is lost: what was not committed is read again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +59,6 @@ class Observer:
         """The worker has drained and is about to end."""
 
 
-class Stop:
-    """The wish to end: asked once, the worker drains; asked twice, it aborts."""
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.is_urgent = False
-
-    def ask(self) -> None:
-        """Raises Interrupted, into whatever goes on in the main thread, where it was asked before."""
-        if self.event.is_set():
-            self.is_urgent = True
-            raise Interrupted
-        self.event.set()
-
-
 def run(
     pipeline: Pipeline,
     source: Source,
@@ -113,11 +82,12 @@ def run(
             result = pipeline.step(batch, clock.now(), began)
             observer.committed(batch, result, clock.tick() - began)
             if stop.is_urgent:
-                raise Interrupted  # once more: where it was raised first, a handler of errors may have swallowed it
+                raise stop.interrupted()  # once more: where it was raised first, a handler of errors may have swallowed it
             if exit_at_end and batch.messages.at_end >= source.partitions() and jobs.is_idle:
                 stop.event.set()
         observer.finished()
     finally:
+        stop.over()
         stop.event.set()
         reader.abandon()
         jobs.stop()
@@ -134,6 +104,7 @@ def run_job(job_id: int, *, observer: Observer, stop: Stop, inbox: Inbox, jobs: 
             _work(inbox, jobs, observer)
         observer.finished()
     finally:
+        stop.over()
         jobs.stop()
 
 
@@ -161,27 +132,6 @@ def _work(inbox: Inbox, jobs: JobRunner, observer: Observer) -> list[Any]:
         case (Lane.ERRAND, errand):
             errand()
     return []
-
-
-@contextmanager
-def signals_handled(stop: Stop) -> Iterator[None]:
-    """SIGTERM and SIGINT ask to stop; a second one aborts."""
-
-    def asked(number: int, _frame: FrameType | None) -> None:
-        stop.ask()  # before all else: a log line that is being written when the signal comes may refuse another
-        log.info("stop_requested", signal=signal.Signals(number).name)
-
-    before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    except Exception as error:
-        # DuckDB makes an error of its own of what a signal raises while one of its calls goes on.
-        if stop.is_urgent and not isinstance(error, Interrupted):
-            raise Interrupted from error
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Reader(threading.Thread):

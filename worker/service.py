@@ -22,12 +22,13 @@ from worker.marts.runner import MartThread, mart_operations, runner_of
 from worker.metrics import Metrics
 from worker.outbox import Outbox
 from worker.pipeline import Pipeline
-from worker.run import SYSTEM_CLOCK, Clock, Observer, Stop, run, run_job
+from worker.run import SYSTEM_CLOCK, Clock, Observer, run, run_job
 from worker.serve.admin import AdminServer
 from worker.serve.http import HttpServer
 from worker.serve.operations import reading_operations
 from worker.serve.query import Limits
 from worker.serve.status import Status, StatusBoard, status_of_file
+from worker.signals import Stop
 from worker.source.dlq import DlqProducer
 from worker.source.kafka import KafkaSource
 from worker.source.losses import Acceptances

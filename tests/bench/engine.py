@@ -25,8 +25,9 @@ from worker.config import Settings
 from worker.events import EventBatch
 from worker.log import configure
 from worker.pipeline import Pipeline
-from worker.run import Observer, Stop
+from worker.run import Observer
 from worker.service import run_worker
+from worker.signals import Stop
 from worker.store import Store, Transaction
 from worker.telemetry import Telemetry
 

@@ -20,8 +20,9 @@ from worker.committer import StepResult
 from worker.config import Settings
 from worker.events import EventBatch, Partition
 from worker.log import configure
-from worker.run import Observer, Stop, signals_handled
+from worker.run import Observer
 from worker.service import run_worker
+from worker.signals import Stop, signals_handled
 
 _WAIT = 300.0  # seconds
 _POLL = 0.01

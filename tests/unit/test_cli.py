@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from worker.serve.admin import AdminServer
 from worker.serve.operations import reading_operations
 from worker.serve.query import Limits
 from worker.serve.status import Status, StatusBoard
-from worker.store.database import open_database
+from worker.store.database import cursor, open_database
 
 pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
@@ -59,7 +60,7 @@ def worker(file: Path) -> Iterator[StatusBoard]:
     board = StatusBoard()
     settings = Settings(store=StoreSettings(path=file))
     with closing(open_database(settings, NOW)) as connection:
-        operations = reading_operations(connection.cursor, board.status, Limits.of(Serve()))
+        operations = reading_operations(partial(cursor, connection), board.status, Limits.of(Serve()))
         with AdminServer(settings.admin_socket, operations):
             yield board
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from worker.serve.admin import AdminServer
 from worker.serve.operations import reading_operations
 from worker.serve.query import Limits
 from worker.serve.status import Status, StatusBoard
-from worker.store.database import open_database
+from worker.store.database import cursor, open_database
 
 pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
@@ -91,7 +92,7 @@ def test_beside_a_running_worker_all_is_looked_at_too(tidemark: Shell) -> None:
     board.publish(Status(state=SourceState.CAUGHT_UP, not_ready=()))
     settings = Settings(store=StoreSettings(path=Path("tidemark.duckdb")))
     with closing(open_database(settings, NOW)) as connection:
-        operations = reading_operations(connection.cursor, board.status, Limits.of(Serve()))
+        operations = reading_operations(partial(cursor, connection), board.status, Limits.of(Serve()))
         with AdminServer(settings.admin_socket, operations):
             ended = tidemark("doctor")
     assert ended.code == ExitCode.OK

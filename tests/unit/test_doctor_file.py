@@ -26,7 +26,7 @@ from worker.serve.operations import reading_operations
 from worker.serve.query import Limits
 from worker.serve.status import FileStatus, Status, StatusBoard
 from worker.source import Identity
-from worker.store.database import open_database
+from worker.store.database import cursor, open_database
 
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
@@ -85,7 +85,7 @@ def test_beside_a_worker_the_worker_is_asked(settings: Settings, file: Path) -> 
     board = StatusBoard()
     board.publish(Status(state=SourceState.CAUGHT_UP, not_ready=()))
     with closing(open_database(settings, NOW)) as connection:
-        operations = reading_operations(connection.cursor, board.status, Limits.of(Serve()))
+        operations = reading_operations(partial(cursor, connection), board.status, Limits.of(Serve()))
         with AdminServer(settings.admin_socket, operations):
             findings, facts = examined(settings)
             file.rename(f"{file}.moved")

@@ -17,7 +17,8 @@ from worker.jobs.feed import Portion
 from worker.jobs.inbox import Inbox, Lane
 from worker.jobs.job import MergeJob, resume_point
 from worker.jobs.runner import JobRunner
-from worker.run import Interrupted, Observer, Stop, run_job
+from worker.run import Observer, run_job
+from worker.signals import Interrupted, Stop
 from worker.store.jobs import JobState
 
 DAY = "2026-03-05"
@@ -71,7 +72,7 @@ def ended(worker: Worker, commit: Callable[[], None]) -> JobState:
 @pytest.mark.parametrize("error", [None, RuntimeError("Query interrupted")], ids=["between statements", "in a statement"])
 def test_a_job_that_a_second_signal_meets_in_a_commit_goes_on_later(worker: Worker, error: Exception | None) -> None:
     stop = Stop()
-    stop.event.set()
+    stop.ask()
 
     def commit() -> None:
         try:

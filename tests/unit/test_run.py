@@ -11,7 +11,8 @@ from worker.errors import Unavailable
 from worker.jobs.inbox import Inbox
 from worker.jobs.runner import JobRunner, Maker
 from worker.pipeline import Pipeline
-from worker.run import Clock, Observer, Stop, run
+from worker.run import Clock, Observer, run
+from worker.signals import Stop
 from worker.source import Source
 from worker.store import Store
 from worker.store.jobs import JobRow

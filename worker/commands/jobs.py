@@ -20,10 +20,11 @@ from worker.config import Settings
 from worker.errors import ConfigError, ExitCode, TidemarkError, Unavailable
 from worker.events import EventBatch, Outcome
 from worker.jobs.runner import JobRunner
-from worker.run import Observer, Stop, signals_handled
+from worker.run import Observer
 from worker.serve.admin import NoWorker, ask
 from worker.serve.rows import write_json
 from worker.service import run_one_job
+from worker.signals import Stop, signals_handled
 from worker.store.jobs import JobRow, JobState
 from worker.store.reader import require_file
 

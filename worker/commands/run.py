@@ -6,8 +6,8 @@ import typer
 
 from worker.commands import Sources
 from worker.errors import ConfigError
-from worker.run import Stop, signals_handled
 from worker.service import run_worker
+from worker.signals import Stop, signals_handled
 from worker.source.losses import Acceptances
 
 Topics = list[str] | None

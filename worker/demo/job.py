@@ -24,8 +24,9 @@ from worker.errors import ExitCode, Fatal, StoreError
 from worker.events import EventBatch, Stream
 from worker.marts.refresh import MartRun, Request, RunState
 from worker.marts.runner import runner_of
-from worker.run import Clock, Observer, Stop, signals_handled
+from worker.run import Clock, Observer
 from worker.service import run_worker
+from worker.signals import Stop, signals_handled
 from worker.store.reader import open_reader
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

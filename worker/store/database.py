@@ -13,6 +13,7 @@ from worker import __version__
 from worker.config import Settings, Store, size_bytes
 from worker.errors import ConfigError, OutOfMemory, StoreError
 from worker.resources import sql_dir, sql_text
+from worker.store.connections import registered
 from worker.store.retention import NOT_SEALED
 from worker.tables import TABLES
 
@@ -69,7 +70,7 @@ def connect(path: Path, settings: Store) -> duckdb.DuckDBPyConnection:
             },
         )
         # The size of row groups can be told to ATTACH alone.
-        connection.execute(f"attach {quoted(path)} as {_CATALOG} (row_group_size {ROW_GROUP})")
+        registered(connection).execute(f"attach {quoted(path)} as {_CATALOG} (row_group_size {ROW_GROUP})")
         connection.execute(f"use {_CATALOG}")
         return connection
     except duckdb.IOException as error:
@@ -92,7 +93,7 @@ def with_all_cores(settings: Store) -> Store:
 
 def cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """Another connection to the same file, for another thread, or for reading beside a transaction."""
-    other = connection.cursor()  # of the same instance, but not in the same file
+    other = registered(connection.cursor())  # of the same instance, but not in the same file
     try:
         file = "select database_name from duckdb_databases() where path is not null and not internal"
         for (catalog,) in other.execute(file).fetchall():

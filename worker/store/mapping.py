@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from worker.errors import ArchiveError, ConfigError
+from worker.store.connections import registered
 from worker.store.database import lock_down
 
 _WRAPS = 1 << 64
@@ -106,7 +107,7 @@ def _connect(directory: Path, spill: str, memory_limit: str) -> duckdb.DuckDBPyC
             "autoload_known_extensions": False,
         },
     )
-    connection.execute("set timezone = 'UTC'")
+    registered(connection).execute("set timezone = 'UTC'")
     connection.execute("set allowed_directories = $directories", {"directories": [str(directory)]})
     # Relative paths would be looked for in the working directory too: so the directory has a name instead.
     connection.execute("set variable archive = $directory", {"directory": str(directory)})

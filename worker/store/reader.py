@@ -7,6 +7,7 @@ import duckdb
 from worker.config import Store
 from worker.errors import StoreError
 from worker.resources import sql_dir
+from worker.store.connections import registered
 from worker.store.database import holder, lock_down
 
 
@@ -45,7 +46,7 @@ def _connect(path: Path, settings: Store, temp_directory: str) -> duckdb.DuckDBP
         "autoload_known_extensions": False,
     }
     try:
-        return duckdb.connect(str(path), read_only=True, config=config)
+        return registered(duckdb.connect(str(path), read_only=True, config=config))
     except duckdb.Error as error:
         message = str(error)
         if "Could not set lock" in message:

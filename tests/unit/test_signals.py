@@ -1,0 +1,121 @@
+"""SIGTERM and Ctrl-C in this process: what is broken off, and what is not."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from worker.signals import Interrupted, Stop, ended_by_signals, signals_handled
+from worker.store.connections import registered
+
+BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Of two threads: what a signal raises ends the call of one alone."""
+    with duckdb.connect(config={"threads": 2}) as connection:
+        yield registered(connection)
+
+
+@BOTH
+def test_a_signal_ends_a_command_once_what_is_half_done_is_cleared_away(number: signal.Signals) -> None:
+    cleared_away = []
+
+    def work() -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+            cleared_away.append(True)
+
+    with pytest.raises(Interrupted, match=f"stopped by {number.name}"), ended_by_signals():
+        work()
+    assert cleared_away
+
+
+@pytest.mark.parametrize("code", [None, 0])
+def test_a_command_that_a_signal_ends_well_has_ended_well(code: int | None) -> None:
+    with pytest.raises(SystemExit) as ended, ended_by_signals():
+        sys.exit(code if signalled() else 1)
+    assert ended.value.code == code
+
+
+def signalled() -> bool:
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    return True
+
+
+def test_the_signals_are_then_handled_as_before() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with ended_by_signals(), signals_handled(Stop()):
+        pass
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_signal_ends_a_command_in_the_middle_of_a_query(connection: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(Interrupted), ended_by_signals():
+        signalled_query(connection)
+
+
+def test_a_second_signal_ends_the_drain_in_the_middle_of_a_query(connection: duckdb.DuckDBPyConnection) -> None:
+    stop = Stop()
+    stop.ask()
+    with pytest.raises(Interrupted, match="second signal"), signals_handled(stop):
+        signalled_query(connection)
+    assert stop.is_urgent
+
+
+def signalled_query(connection: duckdb.DuckDBPyConnection) -> None:
+    """One without an end; the signal comes once it has begun to read."""
+    begun = threading.Event()
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        begun.set()
+        yield pa.record_batch({"a": [1]})
+
+    def send() -> None:
+        assert begun.wait(60)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    connection.register("one", pa.RecordBatchReader.from_batches(pa.schema({"a": pa.int64()}), rows()))
+    with ThreadPoolExecutor() as threads:
+        threads.submit(send)
+        connection.execute("select sum(a * b.range * c.range) from one, range(10000000) b, range(10000000) c")
+
+
+def test_a_second_signal_that_something_swallows_still_ends_the_drain() -> None:
+    def work() -> None:
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)  # a third one finds it ending
+
+    with pytest.raises(Interrupted, match="second signal"), signals_handled(Stop()):
+        work()
+
+
+def test_a_signal_once_the_drain_is_over_does_not_break_off_the_closing() -> None:
+    stop = Stop()
+    with signals_handled(stop):
+        signal.raise_signal(signal.SIGTERM)
+        stop.over()
+        signal.raise_signal(signal.SIGTERM)
+    assert not stop.is_urgent
+
+
+def test_who_ends_by_himself_is_asked_by_one_signal_as_by_any_first() -> None:
+    stop = Stop()
+    with signals_handled(stop):
+        stop.event.set()  # all was read, with --exit-at-end
+        signal.raise_signal(signal.SIGTERM)
+    assert not stop.is_urgent
