@@ -29,6 +29,20 @@ def test_after_the_broker_was_away_no_partition_is_taken_to_be_at_its_end(
         assert reader.read_to_end() == reader.values()
 
 
+def test_the_first_messages_after_a_start_are_not_kept_waiting_for_a_full_batch(
+    mock_log: MockLog, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka, "CHUNK", 10)
+    mock_log.create(topic, PARTITIONS)
+    mock_log.put(numbered(topic, 0, range(100)))
+    with reading(mock_log, topic) as reader:
+        sizes: list[int] = []
+        while sum(sizes) < 100:
+            sizes += [size] if (size := len(reader.poll(max_messages=60))) else []
+    assert sizes[0] <= 10
+    assert sizes[1] == 60
+
+
 def test_the_broker_tells_the_ids_of_those_topics_that_there_are(mock_log: MockLog, topic: str) -> None:
     """The mock cluster has none: there, it is unknown whichever it is."""
     mock_log.create(topic, PARTITIONS)

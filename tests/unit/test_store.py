@@ -165,6 +165,17 @@ def test_migrations_are_run_once(worker: Worker) -> None:
     assert (worker.rows("schema_migration"), contents(worker)) == before
 
 
+def test_definitions_of_another_version_are_replaced_and_the_same_are_not_written_again(worker: Worker) -> None:
+    views = "select view_name, view_oid, sql from duckdb_views() where schema_name = 'definition' order by all"
+    before = worker.query(views)
+    worker.reopen()
+    assert worker.query(views) == before
+    worker.tamper("create or replace view definition.daily_sales as select 1 as a")
+    worker.tamper("create or replace view definition.fingerprint as select 'of another version' as sha256")
+    worker.reopen()
+    assert [(name, sql) for name, _, sql in worker.query(views)] == [(name, sql) for name, _, sql in before]
+
+
 # SQL
 
 

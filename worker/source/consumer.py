@@ -1,9 +1,10 @@
 """How the log is consumed: partitions assigned by hand, nothing committed, and what consume() brings told apart."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple, Protocol, cast
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from worker import config
@@ -62,6 +63,14 @@ def consumer_of(settings: config.Kafka, broker: Broker) -> Consumer:
         "error_cb": broker.note,
     }
     return create(Consumer, settings, needed, _TUNING)
+
+
+def assign(consumer: Consumer, position: Position) -> None:
+    """Read from `position` on. The partitions' leaders are asked for first: of its own accord a client looks for them once a second."""
+    for topic in {partition.topic for partition in position}:
+        with suppress(KafkaException):  # it goes on looking for them
+            consumer.list_topics(topic, START_SECONDS)
+    consumer.assign(to_assign(position))
 
 
 def to_assign(position: Position) -> list[TopicPartition]:

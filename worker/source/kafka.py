@@ -23,6 +23,7 @@ from worker.source.consumer import (
     START_SECONDS,
     Event,
     Fetched,
+    assign,
     consumer_of,
     to_assign,
     told_apart,
@@ -54,6 +55,7 @@ class KafkaSource:
         self._next: dict[Partition, NextOffset] = {}
         self._end: dict[Partition, int] = {}  # where the last end-of-partition event came
         self._assigned: frozenset[Partition] = frozenset()
+        self._has_read = False  # anything since the start
         self._doubted_until = 0.0
         self._fault: Event | None = None  # the error event that the next poll will raise
         self._closed = False
@@ -71,7 +73,7 @@ class KafkaSource:
         self._identity, self._end, self._fault = now, {}, None
         self._clear()
         self._moved.update(self._next)
-        self._consumer.assign(to_assign(self._next))
+        assign(self._consumer, self._next)
         self._assigned = frozenset(self._next)
         log.info("source_started", cluster_id=now.cluster_id, topics=sorted(topics), partitions=len(self._next))
         return now
@@ -110,15 +112,19 @@ class KafkaSource:
     def _gather(self, max_messages: int, max_wait: float) -> None:
         """Collect until there are `max_messages` or `max_wait` is over; what a poll before could not hand out counts.
 
-        While messages keep coming and the end is not in sight, it is FILL_SECONDS: who is behind gains by large batches.
+        While messages keep coming and the end is not in sight, it is FILL_SECONDS: who is behind gains by large batches. But the first
+        that come are handed out at once: a worker that has just started is soon to show that it works.
         """
         began = time.monotonic()
         while self._fault is None and (room := max_messages - self._count) > 0:
             left = began + max_wait - time.monotonic()
+            wait = left if left > 0 and self._has_read else min(max_wait, FILL_SLICE)
             count = self._count
-            self._take(self._consumer.consume(min(room, CHUNK), left if left > 0 else min(max_wait, FILL_SLICE)))
+            self._take(self._consumer.consume(min(room, CHUNK), wait))
             is_behind = self._count > count and self._lag() > CHUNK and time.monotonic() - began < FILL_SECONDS
-            if left <= 0 and not is_behind:
+            is_first = self._count > 0 and not self._has_read
+            self._has_read |= is_first
+            if is_first or (left <= 0 and not is_behind):
                 break
 
     def _at_end(self) -> frozenset[Partition]:

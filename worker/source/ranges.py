@@ -23,8 +23,8 @@ from worker.source.consumer import (
     START_SECONDS,
     Event,
     Fetched,
+    assign,
     consumer_of,
-    to_assign,
     told_apart,
     unreadable,
 )
@@ -110,7 +110,7 @@ class RangeReader:
     def _start(self) -> None:
         self._confirm(START_SECONDS)
         self._check_held(START_SECONDS)
-        self._consumer.assign(to_assign({partition: NextOffset(self._next[partition]) for partition in self._left}))
+        assign(self._consumer, {partition: NextOffset(self._next[partition]) for partition in self._left})
         self._is_started = True
 
     def _confirm(self, timeout: float) -> None:
