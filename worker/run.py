@@ -89,8 +89,8 @@ def run(
     finally:
         stop.over()
         stop.event.set()
+        inbox.close()
         reader.abandon()
-        jobs.stop()
 
 
 def run_job(job_id: int, *, observer: Observer, stop: Stop, inbox: Inbox, jobs: JobRunner) -> None:
@@ -105,7 +105,7 @@ def run_job(job_id: int, *, observer: Observer, stop: Stop, inbox: Inbox, jobs: 
         observer.finished()
     finally:
         stop.over()
-        jobs.stop()
+        inbox.close()
 
 
 def _batches(inbox: Inbox, jobs: JobRunner, observer: Observer) -> Iterator[EventBatch]:
@@ -122,9 +122,8 @@ def _batches(inbox: Inbox, jobs: JobRunner, observer: Observer) -> Iterator[Even
 
 def _work(inbox: Inbox, jobs: JobRunner, observer: Observer) -> list[Any]:
     """One round: does what jobs and other threads want, returns what came of the live stream, if anything did."""
-    taken = inbox.take(_TICK)
-    observer.ticked()
-    match taken:
+    observer.ticked()  # before what comes is waited for, not after
+    match inbox.take(_TICK):
         case (Lane.LIVE, item):
             return [item]
         case (Lane.JOB, (sender, item)):

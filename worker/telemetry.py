@@ -42,7 +42,7 @@ class Telemetry(Observer):
         self._counted: dict[tuple[Stream, DecoderName], int] = {}
         self._next_snapshot_at = clock.tick()
         self._meter = RateMeter(clock.tick())
-        self._status = _status_of(store)
+        self._status = board.status()
         self._log_ends: dict[Any, int] = {}
         self._waiting: Unavailable | None = None
         self._state = SourceState.STARTING

@@ -96,7 +96,7 @@ def switched_on(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
 def _audit(connection: duckdb.DuckDBPyConnection, name: str, ranges: Sequence[tuple[date, date]]) -> TableResult:
     """Rows that should not be, by one file of sql/audits."""
     result = TableResult(f"audits/{name}", is_warning=name in _WARNINGS)
-    takes_days = any(names for _, names in statements(f"audits/{name}"))
+    takes_days = any(names for _, names in statements(connection, f"audits/{name}"))
     for low, high in ranges if takes_days else [(None, None)]:
         found = run(connection, f"audits/{name}", {"low": low, "high": high})
         names = [column[0] for column in found.description or []]

@@ -8,7 +8,7 @@ import sqlglot
 from sqlglot import exp
 
 from worker.config import Marts, Section
-from worker.marts.definition import Mart, built_in, load_file, ordered
+from worker.marts.definition import Mart, built_in, load_file, ordered, parse
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "marts"
 MARTS = [
@@ -76,6 +76,12 @@ def tables(mart: Mart) -> set[str]:
         tree = sqlglot.parse_one(sql, read="duckdb")
         found |= {table.name for table in tree.find_all(exp.Table) if table.name} - {cte.alias for cte in tree.find_all(exp.CTE)}
     return found
+
+
+@pytest.mark.parametrize("mart", MARTS)
+def test_a_mart_is_right(mart: Mart) -> None:
+    """Those that come with tidemark are not checked when a worker starts."""
+    assert parse(mart.name, mart.text, mart.helpers) == mart
 
 
 @pytest.mark.parametrize("mart", MARTS)

@@ -181,7 +181,8 @@ def test_definitions_of_another_version_are_replaced_and_the_same_are_not_writte
 
 @pytest.mark.parametrize("name", SQL_FILES)
 def test_a_file_of_sql_has_statements(name: str) -> None:
-    assert statements(name)
+    with duckdb.connect() as connection:
+        assert statements(connection, name)
 
 
 def test_every_statement_of_a_commit_runs_in_one(worker: Worker) -> None:

@@ -72,7 +72,7 @@ def run_report(connection: duckdb.DuckDBPyConnection, name: str, parameters: Map
     """
     if re.fullmatch(r"[a-z_]+", name) is None or not (sql_dir() / "reports" / f"{name}.sql").is_file():
         raise ConfigError(f"there is no report {name!r}")
-    ((statement, names),) = statements(f"reports/{name}")
+    ((statement, names),) = statements(connection, f"reports/{name}")
     if missing := sorted(names - parameters.keys()):
         raise ConfigError(f"the report {name} needs {', '.join(missing)}")
     with _reading(connection, limits):
