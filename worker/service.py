@@ -103,7 +103,8 @@ def run_worker(
         if settings.kafka.dlq_suffix:
             watching.append(stack.enter_context(closing(Outbox(store, DlqProducer(settings.kafka), clock))))
         observer, pipeline, inbox = _Several(watching), Pipeline(source, decoder, store, settings), Inbox()
-        jobs = JobRunner(store, job_maker(settings, pipeline.committer, observer.merged), clock.now, inbox, lambda: stop.is_urgent)
+        make = job_maker(settings, pipeline.committer, observer.merged)
+        jobs = stack.enter_context(closing(JobRunner(store, make, clock.now, inbox, lambda: stop.is_urgent)))
         marts = runner_of(settings, store.cursor, clock.now, telemetry.mart_refreshed)
         pipeline.committer.make_room = marts.held_off
         if settings.marts.enabled:
@@ -111,7 +112,8 @@ def run_worker(
         if with_servers:
             reading = reading_operations(store.cursor, board.status, Limits.of(settings.serve))
             writing = job_operations(jobs) | rejected_operations(pipeline.committer, inbox, clock.now) | mart_operations(marts)
-            stack.enter_context(AdminServer(settings.admin_socket, reading | writing))
+            stack.enter_context(AdminServer(settings.admin_socket, reading | writing, store.end_reading))
+            stack.callback(marts.stop)  # before what reads is interrupted: that is no fault of a mart
             http = stack.enter_context(HttpServer(settings.serve, metrics.registry, board))
             log.info("worker_started", version=__version__, file=str(store.path), url=http.url)
         run(pipeline, source, clock=clock, observer=observer, stop=stop, inbox=inbox, jobs=jobs, exit_at_end=exit_at_end)
@@ -128,10 +130,11 @@ def run_one_job(settings: Settings, find: FindJob, stop: Stop, observer: Observe
         stack.enter_context(_rare_collections())
         store = stack.enter_context(closing(_opened(settings, clock)))
         inbox, committer = Inbox(), Committer(store, settings)
-        jobs = JobRunner(store, job_maker(settings, committer, observer.merged), clock.now, inbox, lambda: stop.is_urgent)
+        make = job_maker(settings, committer, observer.merged)
+        jobs = stack.enter_context(closing(JobRunner(store, make, clock.now, inbox, lambda: stop.is_urgent)))
         reading = reading_operations(store.cursor, partial(_file_status, store), Limits.of(settings.serve))
         writing = job_operations(jobs) | rejected_operations(committer, inbox, clock.now)
-        stack.enter_context(AdminServer(settings.admin_socket, reading | writing))
+        stack.enter_context(AdminServer(settings.admin_socket, reading | writing, store.end_reading))
         job_id = find(jobs)
         run_job(job_id, observer=observer, stop=stop, inbox=inbox, jobs=jobs)
         return jobs.job(job_id)

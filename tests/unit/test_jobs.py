@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -64,7 +65,7 @@ def ended(worker: Worker, commit: Callable[[], None]) -> JobState:
     inbox, stop = Inbox(), Stop()
     jobs = JobRunner(worker.store, lambda *_: Commits(commit), lambda: worker.now, inbox)
     job_id = jobs.add("test", {}, "a test")
-    with suppress(StoreError):
+    with suppress(StoreError), closing(jobs):
         run_job(job_id, observer=Observer(), stop=stop, inbox=inbox, jobs=jobs)
     return jobs.job(job_id).state
 
@@ -86,7 +87,7 @@ def test_a_job_that_a_second_signal_meets_in_a_commit_goes_on_later(worker: Work
     jobs.start_next()
     with pytest.raises((Interrupted, RuntimeError)):
         jobs.handle(*take_job(inbox))
-    jobs.stop()
+    jobs.close()
     assert jobs.job(job_id).state is JobState.RUNNING
 
 
@@ -145,6 +146,36 @@ def test_an_errand_that_was_begun_in_time_is_waited_for() -> None:
     asking.join(5.0)
     assert begun.is_set()
     assert answers == ["done"]
+
+
+def test_who_waits_for_an_errand_when_the_main_loop_ends_is_told_so() -> None:
+    inbox, done = Inbox(), threading.Event()
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(inbox.ask, done.set)
+        inbox.close()
+        for asked in (waiting, threads.submit(inbox.ask, done.set)):
+            with pytest.raises(Unavailable, match="the worker stops"):
+                asked.result()
+    assert not done.is_set()
+
+
+def test_what_a_job_reads_is_interrupted_before_the_worker_closes_the_file(worker: Worker) -> None:
+    begun = threading.Event()
+
+    class Reads(Commits):
+        def read(self, now: datetime) -> str:
+            with closing(worker.store.cursor()) as cursor:
+                begun.set()
+                cursor.execute("select sum(a.range * b.range) from range(10000000) a, range(10000000) b")
+            return f"never, from {now} on"
+
+    jobs = JobRunner(worker.store, lambda *_: Reads(raising(AssertionError())), lambda: worker.now, Inbox())
+    job_id = jobs.add("test", {}, "a test")
+    jobs.start_next()
+    assert begun.wait(60)
+    jobs.close()
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("job-")] == []
+    assert jobs.job(job_id).state is JobState.RUNNING
 
 
 def test_a_stream_that_began_to_be_read_meanwhile_keeps_its_watermark(worker: Worker) -> None:

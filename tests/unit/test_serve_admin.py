@@ -5,7 +5,9 @@ import os
 import socket
 import stat
 import threading
+import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +156,33 @@ def test_more_requests_at_once_than_there_are_places_are_turned_away(path: Path)
         leave.set()
         for thread in threads:
             thread.join()
+
+
+def test_who_waits_for_an_answer_when_the_worker_stops_is_told_so(path: Path) -> None:
+    begun, interrupted = threading.Event(), threading.Event()
+
+    def hold(arguments: Mapping[str, Any]) -> Any:
+        begun.set()
+        interrupted.wait()
+        raise RuntimeError("Query interrupted")
+
+    with ThreadPoolExecutor() as threads, AdminServer(path, {"hold": hold}, interrupted.set) as server:
+        waiting = threads.submit(ask, path, "hold")
+        begun.wait()
+        server.close()
+        assert not server._server.answering
+        with pytest.raises(Unavailable, match="the worker stops"):
+            waiting.result()
+
+
+def test_who_asks_for_nothing_does_not_hold_up_the_end(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent, AdminServer(path, OPERATIONS) as server:
+        silent.connect(str(path))
+        while not server._server.answering:
+            time.sleep(0.01)
+        server.close()
+        with silent.makefile() as answer:
+            assert json.loads(answer.readline())["error"]["message"] == "the worker stops"
 
 
 def test_where_no_worker_runs_the_remedy_says_so(path: Path) -> None:

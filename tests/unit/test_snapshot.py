@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -88,6 +89,28 @@ def test_a_client_that_goes_away_ends_the_transaction(tmp_path: Path) -> None:
     with AdminServer(tmp_path / "socket", {"tables": lambda _: endless(was_closed)}):
         ask_snapshot(tmp_path / "socket", Wanted()).close()
         assert was_closed.wait(60)
+
+
+def test_who_takes_a_snapshot_when_the_worker_stops_is_told_so(tmp_path: Path) -> None:
+    was_closed = threading.Event()
+    with AdminServer(tmp_path / "socket", {"tables": lambda _: endless(was_closed)}) as server, ThreadPoolExecutor() as threads:
+        draining = threads.submit(drain, ask_snapshot(tmp_path / "socket", Wanted()))
+        server.close()
+        assert was_closed.is_set()
+        with pytest.raises(Unavailable, match="the worker stops"):
+            draining.result()
+
+
+def test_a_client_that_stalls_does_not_hold_up_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "_ENDING_SECONDS", 0.05)
+    was_closed = threading.Event()
+    with AdminServer(tmp_path / "socket", {"tables": lambda _: endless(was_closed)}) as server:
+        taken = ask_snapshot(tmp_path / "socket", Wanted())
+        server.close()
+        assert was_closed.is_set()
+        with pytest.raises(Unavailable, match=r"the worker stops|hung up"):  # as the sending or the end was first
+            drain(taken)
+        taken.close()
 
 
 def test_a_snapshot_that_is_cut_off_is_no_snapshot(worker: Worker, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, TypeAlias
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from worker.commands.formats import cells, count, counted, print_facts, screen, 
 from worker.commands.reading import report_rows
 from worker.committer import StepResult
 from worker.config import Settings
-from worker.errors import ConfigError, ExitCode, TidemarkError, Unavailable
+from worker.errors import ConfigError, ExitCode, StoreError, TidemarkError, Unavailable
 from worker.events import EventBatch, Outcome
 from worker.jobs.runner import JobRunner
 from worker.run import Observer
@@ -36,6 +37,7 @@ JobId = Annotated[int, typer.Argument(help="As tidemark jobs list says it.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Leave it to the running worker, and return at once.")]
 
 _EVERY = 0.5  # seconds between two looks at a job that a worker runs
+_CLOSING_LOOKS = 20  # so often the file is looked at that a worker is about to close
 
 
 class JobFailed(TidemarkError):
@@ -104,7 +106,7 @@ def resume_job(context: typer.Context, job_id: JobId) -> None:
     """Go on with a job that was interrupted, and follow it. (A worker that starts goes on with it by itself.)"""
     settings = context.ensure_object(Sources).settings()
     row = _row(settings, job_id)
-    if row["state"] not in {JobState.QUEUED, JobState.RUNNING}:
+    if not _is_unfinished(row):
         raise ConfigError(f"job {job_id} has ended: it is {row['state']}", "Ask for it again: what is there already stays.")
     if _is_answered(settings):
         _follow(settings, job_id)
@@ -164,16 +166,33 @@ def _run_alone(settings: Settings, find: _Find) -> JobRow:
 def _follow(settings: Settings, job_id: int) -> None:
     try:
         with _Bar() as bar:
-            while True:
-                row = _row(settings, job_id)
+            while _is_unfinished(row := _watched(settings, job_id)):
                 bar.show(row)
-                if row["state"] not in {JobState.QUEUED, JobState.RUNNING}:
-                    break
                 time.sleep(_EVERY)
     except KeyboardInterrupt:
         typer.echo(f"\njob {job_id} goes on in the worker: tidemark jobs show {job_id}; tidemark jobs cancel {job_id}", err=True)
         return
     _tell_end(row)
+
+
+def _watched(settings: Settings, job_id: int) -> Mapping[str, Any]:
+    """The job as the worker says it stands; where that ends, as the next one or the file says. Raises Unavailable where none goes on."""
+    try:
+        return _only(ask(settings.admin_socket, "report", {"name": "jobs", "parameters": {"id": job_id}}), job_id)
+    except Unavailable as error:
+        for _ in range(_CLOSING_LOOKS):
+            with suppress(StoreError, Unavailable):  # it holds the file still
+                row = _row(settings, job_id)
+                if not _is_unfinished(row) or _is_answered(settings):
+                    return row
+                break
+            time.sleep(_EVERY)
+        remedy = f"It goes on when a worker starts, or with: tidemark jobs resume {job_id}"
+        raise Unavailable(f"the worker that was to do job {job_id} has ended, or does not answer", remedy) from error
+
+
+def _is_unfinished(row: Mapping[str, Any]) -> bool:
+    return row["state"] in {JobState.QUEUED, JobState.RUNNING}
 
 
 class _Watcher(Observer):
@@ -259,7 +278,11 @@ def _jobs(settings: Settings, job_id: int | None = None) -> pa.Table:
 
 
 def _row(settings: Settings, job_id: int) -> dict[str, Any]:
-    rows: list[dict[str, Any]] = _jobs(settings, job_id).to_pylist()
+    return _only(_jobs(settings, job_id), job_id)
+
+
+def _only(found: pa.Table, job_id: int) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = found.to_pylist()
     if not rows:
         raise ConfigError(f"there is no job {job_id}", "tidemark jobs list names them.")
     return rows[0]

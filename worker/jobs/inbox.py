@@ -26,6 +26,17 @@ class Inbox:
         self._changed = threading.Condition()
         self._lanes: dict[Lane, deque[Any]] = {lane: deque() for lane in Lane}
         self._turn = (Lane.LIVE, Lane.JOB)
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """The main loop has ended: who waits for an errand, or asks for one from here on, is told so."""
+        self._closed.set()
+        with self._changed:
+            errands = list(self._lanes[Lane.ERRAND])
+            self._lanes[Lane.ERRAND].clear()
+            self._changed.notify_all()
+        for errand in errands:
+            errand()
 
     def put(self, lane: Lane, item: Any, is_wanted: Callable[[], bool] = lambda: True) -> None:
         """Wait for room, unless nobody wants the item any more."""
@@ -56,8 +67,8 @@ class Inbox:
             return lane, item
 
     def ask(self, errand: Callable[[], Result], seconds: float = 25.0) -> Result:
-        """Have the main loop do it, between two commits; from any other thread. Raises what it raises; Unavailable if it is too busy:
-        then it was not done, and never will be. (A client of the admin socket waits a little longer than that.)
+        """Have the main loop do it, between two commits; from any other thread. Raises what it raises; Unavailable if it is too busy, or
+        ends: then it was not done, and never will be. (A client of the admin socket waits a little longer than that.)
         """
         done = threading.Event()
         taken = threading.Lock()  # by the main loop that begins it, or by who gives it up
@@ -68,13 +79,17 @@ class Inbox:
             if not taken.acquire(blocking=False):
                 return
             try:
+                if self._closed.is_set():
+                    raise Unavailable("the worker stops", "Nothing was done. Ask again once it runs.")
                 outcome.append(errand())
             # Whatever it is, it is for the one who asked.
             except Exception as error:
                 failure.append(error)
             done.set()
 
-        self.put(Lane.ERRAND, run)
+        self.put(Lane.ERRAND, run, lambda: not self._closed.is_set())
+        if self._closed.is_set():
+            run()
         if not done.wait(seconds) and taken.acquire(blocking=False):
             raise Unavailable(f"the worker was too busy for {seconds:g} s", "Nothing was done. Try again.")
         done.wait()

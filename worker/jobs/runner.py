@@ -1,6 +1,7 @@
 """Runs jobs, one after another, beside the live stream or without one. What has not ended goes on when a worker starts."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,9 +15,13 @@ from worker.jobs.inbox import Inbox, Lane
 from worker.jobs.job import Job
 from worker.patience import Patience
 from worker.store import Store
+from worker.store.connections import interrupt_all
 from worker.store.jobs import JobRow, JobState
 
 log = structlog.get_logger()
+
+_PATIENCE = 5.0  # seconds: a job's thread may be waiting for a broker or a registry
+_INTERRUPT_SECONDS = 0.05  # a statement that begins after an interrupt does not feel it: it comes again
 
 # A job put together from its row; called in the job's thread. Raises Unavailable (called again), Fatal.
 Maker: TypeAlias = Callable[[JobRow, threading.Event], Job]
@@ -107,12 +112,18 @@ class JobRunner:
         """`cancel_now`, from another thread."""
         self._inbox.ask(lambda: self.cancel_now(job_id))
 
-    def stop(self) -> None:
-        """The worker ends; a job that runs goes on at the next start. What jobs have read with is let go of before the file is closed."""
+    def close(self) -> None:
+        """The worker ends; a job that runs goes on at the next start. What jobs have read with is let go of before the file is closed.
+
+        Nobody else must be reading any more: whatever goes on in DuckDB is interrupted.
+        """
         if self._thread is not None:
             self._abandon(self._thread)
+        patience = time.monotonic() + _PATIENCE
         for thread in self._abandoned:
-            thread.join(timeout=5.0)
+            while thread.is_alive() and time.monotonic() < patience:
+                interrupt_all()
+                thread.join(_INTERRUPT_SECONDS)
 
     def _abandon(self, thread: "_JobThread") -> None:
         thread.abandon()

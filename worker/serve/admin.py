@@ -12,6 +12,7 @@ import socketserver
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -33,6 +34,8 @@ Operation: TypeAlias = Callable[[Mapping[str, Any]], Any]
 _MAX_REQUEST_BYTES = 1024 * 1024
 _MAX_CONNECTIONS = 8
 _CLIENT_SECONDS = 30.0  # how long a client may keep the server waiting
+_ENDING_SECONDS = 2.0  # how long a client may keep a server waiting that is closed
+_INTERRUPT_SECONDS = 0.05
 _PIECE_SECONDS = 600.0  # how long a client waits for the next piece of a snapshot
 _MAX_ADDRESS_BYTES = 103  # macOS has 104 with the closing zero, Linux 108
 
@@ -44,9 +47,13 @@ class NoWorker(Unavailable):
 class AdminServer:
     """Listens at `path` until closed; a context manager. The socket is its owner's alone (mode 0600) from the first moment."""
 
-    def __init__(self, path: Path, operations: Mapping[str, Operation]) -> None:
-        """Bind and start. Raises StoreError where another worker listens or the socket can't be made, ConfigError for a path too long."""
+    def __init__(self, path: Path, operations: Mapping[str, Operation], interrupt: Callable[[], None] = lambda: None) -> None:
+        """Bind and start. `interrupt` ends what operations have under way; it is called again and again until they have ended.
+
+        Raises StoreError where another worker listens or the socket can't be made, ConfigError for a path too long.
+        """
         self.path = path
+        self._interrupt = interrupt
         _remove_stale(path)
         try:
             self._server = _Server(path, operations)
@@ -58,13 +65,24 @@ class AdminServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening and remove the socket. May be called twice."""
+        """Stop listening, remove the socket, and tell who waits for an answer that the worker stops. May be called twice."""
         if self._thread.is_alive():
             self._server.is_closing = True
             self._server.shutdown()
             self._thread.join()
             self._server.server_close()
             self.path.unlink(missing_ok=True)
+            self._end_answers()
+
+    def _end_answers(self) -> None:
+        """An answer that is being sent when the interpreter ends would abort the process. Who does not read his is cut off."""
+        self._server.hang_up(socket.SHUT_RD)  # a request that has not come does not come any more
+        began = time.monotonic()
+        while self._server.answering and (seconds := time.monotonic() - began) < _CLIENT_SECONDS:
+            if seconds > _ENDING_SECONDS:
+                self._server.hang_up(socket.SHUT_RDWR)
+            self._interrupt()
+            time.sleep(_INTERRUPT_SECONDS)
 
     def __enter__(self) -> "AdminServer":
         return self
@@ -169,6 +187,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.operations = operations
         self.is_closing = False
         self.places = threading.BoundedSemaphore(_MAX_CONNECTIONS)
+        self.answering: dict[threading.Thread, socket.socket] = {}
         with _address(path) as address:
             super().__init__(address, _Handler, bind_and_activate=False)
             before = os.umask(0o177)  # bind() makes the socket with this mode; a chmod after it would leave a moment open to others
@@ -180,6 +199,24 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             finally:
                 os.umask(before)
         self.server_activate()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """In a thread of its own, that is known while it goes on."""
+        thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+        self.answering[thread] = request
+        thread.start()
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            del self.answering[threading.current_thread()]
+
+    def hang_up(self, how: int) -> None:
+        """On all clients that are being answered."""
+        for request in list(self.answering.values()):
+            with suppress(OSError):  # he has, himself
+                request.shutdown(how)
 
     def handle_error(self, _request: Any, _client_address: Any) -> None:
         """A client that went away: nobody is left to tell."""
@@ -212,7 +249,7 @@ class _Handler(socketserver.StreamRequestHandler):
     def _told(self, error: Exception) -> TidemarkError:
         """As it is told to who asked."""
         if self.server.is_closing:  # and so is the file: what reads it is interrupted
-            return Unavailable("the worker stops", "Ask again once it runs.")
+            return _stops()
         if isinstance(error, TidemarkError):
             return error
         log.error("admin_operation_failed", exc_info=error)
@@ -253,17 +290,26 @@ class _Handler(socketserver.StreamRequestHandler):
                     self._write_line({"table": table.name})
                     with pa.ipc.new_stream(self.wfile, table.schema) as writer:
                         for batch in table.batches:
+                            self._check_runs()
                             writer.write_batch(batch)
             except TidemarkError as error:
-                self._fail(error)
+                self._fail(self._told(error))
             else:
                 self._write_line({"sums": {name: sum_.model_dump() for name, sum_ in snapshot.sums.items()}})
+
+    def _check_runs(self) -> None:
+        if self.server.is_closing:
+            raise _stops()
 
     def _fail(self, error: TidemarkError) -> None:
         self._write_line({"error": {"exit_code": error.exit_code, "message": error.message, "remedy": error.remedy}})
 
     def _write_line(self, head: dict[str, Any]) -> None:
         self.wfile.write(json.dumps(head).encode() + b"\n")
+
+
+def _stops() -> Unavailable:
+    return Unavailable("the worker stops", "Ask again once it runs.")
 
 
 def _remove_stale(path: Path) -> None:

@@ -349,18 +349,26 @@ class Store:
         with database.told(self.path), database.transaction(self._connection):
             jobs.set_state(self._connection, job_id, state, now, message)
 
-    def close(self) -> None:
-        """Close the file; what was committed stays. What others have under way on a cursor is interrupted."""
+    def end_reading(self) -> None:
+        """There are no cursors any more, and what goes on on one is interrupted. A statement that begins after it does not feel it: call
+        again until all have ended. From any thread.
+        """
         with self._lock:
             self._is_closing = True
+            cursors = list(self._cursors)
+        for cursor in cursors:
+            with suppress(duckdb.ConnectionException):  # closed already
+                cursor.interrupt()
+
+    def close(self) -> None:
+        """Close the file; what was committed stays. What others have under way on a cursor is interrupted."""
         while True:
+            self.end_reading()
             try:
                 self._connection.close()
                 return
             except duckdb.ResourceInUseException:  # a cursor is at work; a process that ends beside it would be aborted
-                for connection in (self._connection, *self._cursors):
-                    with suppress(duckdb.ConnectionException):  # closed already
-                        connection.interrupt()
+                self._connection.interrupt()
                 time.sleep(_INTERRUPT_SECONDS)
 
     def _fetch(self, name: str) -> list[tuple[Any, ...]]:
