@@ -248,7 +248,12 @@ def test_a_command_whose_output_is_closed_beforehand_does_its_work(file: Path) -
     assert (ended.returncode, ended.stderr) == (ExitCode.OK, "")
 
 
-def test_tables_that_are_piped_have_no_blanks_at_their_ends(tidemark: Shell) -> None:
-    lines = tidemark("marts", "describe", "customer_overview").out.splitlines()
-    assert max(map(len, lines)) > 120  # nothing is folded
+@pytest.mark.parametrize("words", ["marts describe customer_overview", "marts list", "status"])
+def test_tables_that_are_piped_have_no_blanks_at_their_ends(tidemark: Shell, file: Path, words: str) -> None:
+    lines = tidemark("--set", f"store.path={file}", *words.split()).out.splitlines()
+    assert lines
     assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_rows_that_are_piped_are_not_folded(tidemark: Shell) -> None:
+    assert max(map(len, tidemark("marts", "describe", "customer_overview").out.splitlines())) > 120

@@ -2,13 +2,14 @@
 
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import IO, Any, Literal, cast
 
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +19,7 @@ _WIDE = 100  # columns of a screen with room to spare
 _PIPE = 120  # columns where nobody says how wide the screen is
 _WIDEST = 100_000  # columns of rows that must not be folded; a terminal wraps them
 _READABLE = 20  # columns that a folded value needs
+_LAST_BLANKS = re.compile(r" +(?=\n)")
 _RAMP, _ASCII_RAMP = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 
 # Currencies whose minor unit is not a hundredth (ISO 4217).
@@ -88,9 +90,20 @@ def sparkline(values: Sequence[float], *, ascii_only: bool) -> str:
     return "".join(ramp[math.ceil(value / top * (len(ramp) - 1)) if top else 0] for value in values)
 
 
-def screen() -> Console:
-    """Standard output; where it is no terminal, as wide as COLUMNS says."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE)
+class _Output:
+    """Standard output, without the blanks by which rich makes all lines of a table as long as the longest."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(_LAST_BLANKS.sub("", text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stdout, name)
+
+
+def screen(width: int | None = None) -> Console:
+    """Standard output; where it is no terminal, `width` columns wide, else as wide as COLUMNS says."""
+    is_told = sys.stdout.isatty() or (width is None and "COLUMNS" in os.environ)
+    return Console(file=cast(IO[str], _Output()), highlight=False, width=None if is_told else width or _PIPE)
 
 
 def table(width: int, *, left: Sequence[str], right: Sequence[str] = (), last: str | None = None) -> Table:
@@ -121,10 +134,10 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: 
     """
     names, numbers = [shown(column) for column in columns], set(right)
     texts = [cells(*row) for row in rows]
-    console = screen() if sys.stdout.isatty() else Console(width=_WIDEST, highlight=False)
+    console = screen(_WIDEST)
     if _least_width(names, texts) > console.width:
         for number, row in enumerate(texts, start=1):
-            _print(console, Text(f"row {number:,}", style="bold"), _pairs(zip(names, row, strict=True)), Text())
+            console.print(Text(f"row {number:,}", style="bold"), _pairs(zip(names, row, strict=True)), Text())
         return
     made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for column, name in zip(columns, names, strict=True):
@@ -132,7 +145,7 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: 
         made.add_column(Text(name, style="dim"), justify=justify, header_style="", overflow="fold")
     for row in texts:
         made.add_row(*row)
-    _print(console, made)
+    console.print(made)
 
 
 def _least_width(names: Sequence[str], rows: Sequence[Sequence[Text]]) -> int:
@@ -157,15 +170,7 @@ def _pairs(pairs: Iterable[tuple[str, object]]) -> Table:
 
 def print_facts(title: str, pairs: Iterable[tuple[str, object]]) -> None:
     """`facts` below a title, on standard output."""
-    _print(screen(), Text(shown(title), style="bold"), facts(pairs))
-
-
-def _print(console: Console, *parts: RenderableType) -> None:
-    """Without the blanks by which rich makes all lines as long as the longest."""
-    with console.capture() as captured:
-        for part in parts:
-            console.print(part)
-    sys.stdout.write("".join(f"{line.rstrip(' ')}\n" for line in captured.get().splitlines()))
+    screen().print(Text(shown(title), style="bold"), facts(pairs))
 
 
 def counted(number: int, noun: str) -> str:
