@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from contextlib import closing, suppress
 from typing import Any, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from worker import config
@@ -16,6 +16,7 @@ from worker.source.client import REFUSALS, create
 from worker.source.losses import Bounds, name
 from worker.source.mirror import Mirror
 
+METADATA_SECONDS = 1.0
 REFUSALS_BELIEVED = 3  # a broker that is starting may not know its users yet
 _NO_ID = "A" * 22  # 128 zero bits
 
@@ -50,7 +51,13 @@ class Broker:
         if self.cluster_id(timeout).startswith("mockCluster"):
             return {name: self._mock_topic(name, timeout) for name in names}
         futures = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=timeout)
-        told = {name: self._answer(future, f"topic {name}") for name, future in futures.items()}
+        try:
+            told = {name: self._answer(future, f"topic {name}") for name, future in futures.items()}
+        except Unavailable:
+            # Asked is the one broker that the client takes for the controller; that this has gone it learns from metadata alone.
+            with suppress(KafkaException):
+                self._admin.list_topics(timeout=min(timeout, METADATA_SECONDS))
+            raise
         self._refusals.clear()
         if nameless := [name for name, topic in told.items() if str(topic.topic_id) == _NO_ID]:
             raise SourceError(
@@ -113,6 +120,8 @@ class Broker:
 
     def _offset(self, partition: Partition, futures: Mapping[Partition, "Future[Any]"]) -> int:
         offset: int = self._answer(futures[partition], f"partition {name(partition)}").offset
+        if offset == OFFSET_INVALID:  # while its leader is away, with no error
+            raise self._trouble(KafkaError(KafkaError.LEADER_NOT_AVAILABLE), f"partition {name(partition)}")
         return offset
 
     def _answer(self, future: "Future[Any]", what: str) -> Any:
