@@ -368,7 +368,6 @@ class Store:
                 self._connection.close()
                 return
             except duckdb.ResourceInUseException:  # a cursor is at work; a process that ends beside it would be aborted
-                self._connection.interrupt()
                 time.sleep(_INTERRUPT_SECONDS)
 
     def _fetch(self, name: str) -> list[tuple[Any, ...]]:
