@@ -4,67 +4,74 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from worker import __version__
-from worker.commands import (
-    Sources,
-    audit,
-    backfill,
-    backup,
-    compact,
-    compare_approaches,
-    config,
-    demo,
-    dlq,
-    doctor,
-    expired,
-    explain,
-    export,
-    jobs,
-    marts,
-    query,
-    replay,
-    restore,
-    run,
-    schema,
-    status,
-    verify,
-)
+from worker.commands import Sources
 from worker.errors import ConfigError, ExitCode, TidemarkError
 from worker.log import redacted, redacted_traceback
 from worker.signals import ended_by_signals
 
+# In worker.commands, in the order of the help.
+_COMMANDS = {
+    "run": "run:run",
+    "replay": "replay:replay",
+    "backfill": "backfill:backfill",
+    "compact": "compact:compact",
+    "demo": "demo:demo",
+    "doctor": "doctor:doctor",
+    "status": "status:status",
+    "explain": "explain:explain",
+    "query": "query:query",
+    "audit": "audit:audit",
+    "verify": "verify:verify_command",
+    "backup": "backup:backup",
+    "restore": "restore:restore_command",
+    "export": "export:export",
+    "compare-approaches": "compare_approaches:compare_approaches",
+    "config": "config:app",
+    "schema": "schema:app",
+    "jobs": "jobs:app",
+    "marts": "marts:app",
+    "dlq": "dlq:app",
+    "expired": "expired:app",
+}
+
+
+class _Commands(TyperGroup):
+    """Each command is imported when it is asked for: a worker that starts does not wait for all the others."""
+
+    def list_commands(self, _context: Any) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, context: Any, name: str) -> Any:
+        for each in [name] if name in _COMMANDS else _COMMANDS:  # of an unknown one all: it is likely to be misspelt
+            if each not in self.commands:
+                self.add_command(_imported(each), each)
+        return super().get_command(context, name)
+
+
+def _imported(name: str) -> Any:
+    found, group = resolve_name(f"worker.commands.{_COMMANDS[name]}"), typer.Typer()
+    if isinstance(found, typer.Typer):
+        group.add_typer(found, name=name)
+    else:
+        group.command(name)(found)
+    return typer.main.get_group(group).commands[name]
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # they would show local variables, secrets among them
     help="Exact per-day aggregates of orders and touchpoints from Kafka, in one DuckDB file.",
     epilog="Exit codes: " + ", ".join(f"{code.value} {code.name.lower()}" for code in ExitCode) + ".",
 )
-app.add_typer(config.app, name="config")
-app.add_typer(schema.app, name="schema")
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(marts.app, name="marts")
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(expired.app, name="expired")
-app.command()(run.run)
-app.command()(replay.replay)
-app.command()(backfill.backfill)
-app.command()(compact.compact)
-app.command()(demo.demo)
-app.command()(doctor.doctor)
-app.command()(status.status)
-app.command()(explain.explain)
-app.command()(query.query)
-app.command()(audit.audit)
-app.command("verify")(verify.verify_command)
-app.command()(backup.backup)
-app.command("restore")(restore.restore_command)
-app.command()(export.export)
-app.command()(compare_approaches.compare_approaches)
 
 
 def _print_version(is_asked: bool) -> None:

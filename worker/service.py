@@ -1,8 +1,7 @@
 """A worker put together from its settings: file, log, decoder, pipeline, and what others see of it."""
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import TypeAlias
 
@@ -38,10 +37,6 @@ from worker.store.jobs import JobRow
 from worker.telemetry import Telemetry
 
 log = structlog.get_logger()
-
-# Messages are small objects without cycles, hundreds of thousands at a time. Every 700 new ones, the default, Python's collector of
-# cycles would look through the young ones, and all at times: as much CPU as fetching them takes.
-_GC_OBJECTS = 500_000
 
 FindJob: TypeAlias = Callable[[JobRunner], int]
 
@@ -93,7 +88,6 @@ def run_worker(
 ) -> None:
     """Run one worker until `stop` is asked, or with `exit_at_end` until every partition was read to its end. Raises Fatal."""
     with ExitStack() as stack:
-        stack.enter_context(_rare_collections())
         source = stack.enter_context(closing(KafkaSource(settings.kafka, accept)))
         decoder, store = decoder_of(settings), stack.enter_context(closing(_opened(settings, clock)))
         board = StatusBoard(clock.tick)
@@ -127,7 +121,6 @@ def run_one_job(settings: Settings, find: FindJob, stop: Stop, observer: Observe
     """
     settings = settings.model_copy(update={"store": with_all_cores(settings.store)})
     with ExitStack() as stack:
-        stack.enter_context(_rare_collections())
         store = stack.enter_context(closing(_opened(settings, clock)))
         inbox, committer = Inbox(), Committer(store, settings)
         make = job_maker(settings, committer, observer.merged)
@@ -150,16 +143,6 @@ def _file_status(store: Store) -> Status:
     """What can be told where no live stream is read."""
     with closing(store.cursor()) as cursor:
         return status_of_file(cursor, store.path)
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    before = gc.get_threshold()
-    gc.set_threshold(_GC_OBJECTS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _opened(settings: Settings, clock: Clock) -> Store:

@@ -1,6 +1,5 @@
 """How fast KafkaSource alone reads, and what it costs: `python -m tests.bench.bench_source [MESSAGES]`."""
 
-import gc
 import os
 import resource
 import sys
@@ -38,7 +37,6 @@ def fill(log: KafkaLog, topics: dict[Stream, str], messages: int) -> None:
 
 
 def main(messages: int) -> None:
-    gc.set_threshold(500_000)  # as the worker does
     topics = {Stream.ORDERS: f"orders.{uuid4().hex[:8]}", Stream.TOUCHPOINTS: f"touchpoints.{uuid4().hex[:8]}"}
     with tempfile.TemporaryDirectory() as directory, running_broker(Path(directory)) as broker:
         fill(KafkaLog(broker.bootstrap), topics, messages)

@@ -69,6 +69,14 @@ def test_the_version_is_printed(tidemark: Shell) -> None:
     assert tidemark("--version") == (0, f"tidemark {__version__}\n", "")
 
 
+def test_a_worker_that_starts_imports_no_other_command() -> None:
+    run = "import sys, typer, worker.cli; typer.main.get_command(worker.cli.app).get_command(None, 'run'); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True).stdout.split()
+    commands = {"worker.approaches", "worker.demo", "worker.doctor", "worker.commands.marts", "worker.commands.status"}
+    assert "worker.commands.run" in modules
+    assert commands.isdisjoint(modules)
+
+
 def test_a_wrong_command_line_is_code_2(tidemark: Shell) -> None:
     assert tidemark("dance").code == ExitCode.USAGE
     assert tidemark("--set", "store.path", "status").err.startswith("tidemark: --set store.path: there is no =")
