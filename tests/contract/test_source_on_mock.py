@@ -1,5 +1,7 @@
 """What the Kafka source does that needs a fault which only a test can bring about."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from tests.support.kafka_log import MockLog
@@ -7,7 +9,7 @@ from tests.support.reader import PARTITIONS, numbered, reading
 from worker.config import Kafka
 from worker.errors import Unavailable
 from worker.source import UNKNOWN, kafka
-from worker.source.broker import topic_ids
+from worker.source.broker import Broker, Topic, topic_ids
 
 
 def test_after_the_broker_was_away_no_partition_is_taken_to_be_at_its_end(
@@ -27,6 +29,28 @@ def test_after_the_broker_was_away_no_partition_is_taken_to_be_at_its_end(
                 reader.poll(max_wait=0)
         assert reader.poll(max_wait=0).at_end == frozenset()
         assert reader.read_to_end() == reader.values()
+
+
+def test_while_a_partition_has_no_leader_none_is_taken_to_be_at_its_end(
+    mock_log: MockLog, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker of several is away: what is produced to its partitions once it is back may have happened before all that was read."""
+
+    def leaderless(_broker: Broker, names: Iterable[str], _timeout: float) -> dict[str, Topic]:
+        return {name: Topic(UNKNOWN, PARTITIONS, [1]) for name in names}
+
+    mock_log.create(topic, PARTITIONS)
+    mock_log.put(numbered(topic, 0, range(10)))
+    with reading(mock_log, topic) as reader:
+        reader.read_to_end()
+        mock_log.put(numbered(topic, 0, range(10, 20)))
+        with monkeypatch.context() as outage:
+            outage.setattr(Broker, "topics", leaderless)
+            outage.setattr(kafka, "DOUBT_SECONDS", 0.5)
+            reader.poll_until(lambda: len(reader.messages) == 20)
+            assert reader.poll(max_wait=0).at_end == frozenset()
+        assert reader.poll(max_wait=0).at_end == frozenset()
+        reader.read_to_end()
 
 
 def test_the_first_messages_after_a_start_are_not_kept_waiting_for_a_full_batch(

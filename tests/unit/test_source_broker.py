@@ -86,7 +86,7 @@ class AdminWhoseControllerHasGone:
         if not self._knows_the_new_one:
             return {"orders": failed(KafkaError._TIMED_OUT)}
         described: Future[Any] = Future()
-        described.set_result(SimpleNamespace(topic_id=Uuid(1, 2), partitions=[None]))
+        described.set_result(SimpleNamespace(topic_id=Uuid(1, 2), partitions=[SimpleNamespace(id=0, leader=None)]))
         return {"orders": described}
 
 
@@ -96,7 +96,7 @@ def test_the_death_of_the_one_broker_that_is_asked_is_got_over_at_the_next_quest
     monkeypatch.setattr(broker, "_admin", AdminWhoseControllerHasGone())
     with pytest.raises(Unavailable):
         broker.topics(["orders"], timeout=1)
-    assert broker.topics(["orders"], timeout=1)["orders"].partitions == 1
+    assert broker.topics(["orders"], timeout=1)["orders"][1:] == (1, [0])  # one partition, without a leader
 
 
 class AdminOfALeaderlessPartition:

@@ -22,10 +22,11 @@ _NO_ID = "A" * 22  # 128 zero bits
 
 
 class Topic(NamedTuple):
-    """A topic as the broker knows it now."""
+    """A topic as the broker knows it now. leaderless: of its partitions those that nobody can read or write for now."""
 
     id: str
     partitions: int
+    leaderless: Sequence[int] = ()
 
 
 class Broker:
@@ -64,7 +65,10 @@ class Broker:
                 f"the broker at {self._address} gives topics no ids ({', '.join(nameless)})",
                 "Without them a replaced topic can't be told from the one before: Kafka 2.8 or later is needed.",
             )
-        return {name: Topic(str(topic.topic_id), len(topic.partitions)) for name, topic in told.items()}
+        return {
+            name: Topic(str(topic.topic_id), len(topic.partitions), [each.id for each in topic.partitions if each.leader is None])
+            for name, topic in told.items()
+        }
 
     def bounds(self, partitions: Iterable[Partition], timeout: float) -> dict[Partition, Bounds]:
         """Where the partitions' logs begin and end now."""

@@ -57,6 +57,7 @@ class KafkaSource:
         self._assigned: frozenset[Partition] = frozenset()
         self._has_read = False  # anything since the start
         self._doubted_until = 0.0
+        self._leaderless: list[str] = []
         self._fault: Event | None = None  # the error event that the next poll will raise
         self._closed = False
         self._clear()
@@ -128,7 +129,7 @@ class KafkaSource:
                 break
 
     def _at_end(self) -> frozenset[Partition]:
-        """Partitions read to their end. After the broker was away none is for a while: what was produced meanwhile is not fetched yet."""
+        """Partitions read to their end. After some of the log was away, none is for a while: what came meanwhile is not fetched yet."""
         if time.monotonic() < self._doubted_until:
             return frozenset()
         return frozenset(partition for partition, end in self._end.items() if end >= self._next[partition].offset)
@@ -166,6 +167,7 @@ class KafkaSource:
     def _confirm(self) -> None:
         """Ask what the topics are now: raises if they are not those of the start, and reads partitions that were added."""
         topics = self._broker.topics(self._stream_of, CONFIRM_SECONDS)
+        self._note_leaders(topics)
         partitions = _partitions(topics)
         now = Identity(self._identity.cluster_id, {topic: told.id for topic, told in topics.items()})
         if now != self._identity:
@@ -178,6 +180,15 @@ class KafkaSource:
             self._moved |= starts.keys()
             self._assigned = frozenset(self._next)
             log.info("partitions_added", partitions=[name(partition) for partition in added])
+
+    def _note_leaders(self, topics: Mapping[str, Topic]) -> None:
+        """A part of the log is away where partitions have no leader: the others are read on, and the watermark does not pass these."""
+        leaderless = [name(Partition(topic, number)) for topic, told in topics.items() for number in told.leaderless]
+        if leaderless:
+            self._doubted_until = time.monotonic() + DOUBT_SECONDS
+        if leaderless != self._leaderless:
+            self._leaderless = leaderless
+            log.warning("partitions_without_leader", partitions=leaderless or "none any more")
 
     def _raise_fault(self, event: Event) -> NoReturn:
         partition, error = event.partition, event.error
