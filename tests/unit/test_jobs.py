@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.endless import run_endless
 from tests.support.worker import Worker, touch
 from worker.errors import ConfigError, OutOfMemory, StoreError, Unavailable
 from worker.events import Origin
@@ -165,8 +166,7 @@ def test_what_a_job_reads_is_interrupted_before_the_worker_closes_the_file(worke
     class Reads(Commits):
         def read(self, now: datetime) -> str:
             with closing(worker.store.cursor()) as cursor:
-                begun.set()
-                cursor.execute("select sum(a.range * b.range) from range(10000000) a, range(10000000) b")
+                run_endless(cursor, begun)
             return f"never, from {now} on"
 
     jobs = JobRunner(worker.store, lambda *_: Reads(raising(AssertionError())), lambda: worker.now, Inbox())

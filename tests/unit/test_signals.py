@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import duckdb
-import pyarrow as pa
 import pytest
 
+from tests.support.endless import run_endless
 from worker.signals import Interrupted, Stop, ended_by_signals, signals_handled
 from worker.store.connections import registered
 
@@ -76,21 +76,16 @@ def test_a_second_signal_ends_the_drain_in_the_middle_of_a_query(connection: duc
 
 
 def signalled_query(connection: duckdb.DuckDBPyConnection) -> None:
-    """One without an end; the signal comes once it has begun to read."""
+    """The signal comes once it has begun to read."""
     begun = threading.Event()
-
-    def rows() -> Iterator[pa.RecordBatch]:
-        begun.set()
-        yield pa.record_batch({"a": [1]})
 
     def send() -> None:
         assert begun.wait(60)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    connection.register("one", pa.RecordBatchReader.from_batches(pa.schema({"a": pa.int64()}), rows()))
     with ThreadPoolExecutor() as threads:
         threads.submit(send)
-        connection.execute("select sum(a * b.range * c.range) from one, range(10000000) b, range(10000000) c")
+        run_endless(connection, begun)
 
 
 def test_a_second_signal_that_something_swallows_still_ends_the_drain() -> None:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,6 +17,7 @@ import pytest
 
 from tests.simulation.faults import FaultyConnection
 from tests.support.commands import ROOT, tidemark
+from tests.support.endless import run_endless
 from tests.support.worker import Worker, customer, moment, order, product, tombstone, touch
 from worker import config
 from worker.config import Settings
@@ -426,11 +427,10 @@ def test_what_a_large_commit_computed_on_the_way_is_freed_before_the_next(worker
 
 def test_what_others_read_when_the_file_is_closed_is_interrupted(worker: Worker) -> None:
     store = worker.store
-    busy, idle = store.cursor(), store.cursor()
+    busy, idle, begun = store.cursor(), store.cursor(), threading.Event()
     with ThreadPoolExecutor() as threads:
-        reading = threads.submit(busy.execute, "select sum(a.range * b.range) from range(10000000) a, range(10000000) b")
-        while not is_busy(busy):
-            time.sleep(0.01)
+        reading = threads.submit(run_endless, busy, begun)
+        assert begun.wait(60)
         store.close()
         with pytest.raises(duckdb.InterruptException):
             reading.result()
@@ -439,11 +439,3 @@ def test_what_others_read_when_the_file_is_closed_is_interrupted(worker: Worker)
             cursor.execute("select 1")
     with pytest.raises(Unavailable, match="the worker stops"):
         store.cursor()
-
-
-def is_busy(connection: duckdb.DuckDBPyConnection) -> bool:
-    try:
-        connection.execute("select 1")
-    except duckdb.ResourceInUseException:
-        return True
-    return False
