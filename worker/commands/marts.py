@@ -14,7 +14,7 @@ from worker.commands import AsJson, Sources, log_errors_alone, print_json_lines,
 from worker.commands.formats import cells, count, counted, print_facts, print_rows, screen, table, utc
 from worker.commands.reading import report_rows
 from worker.config import Settings
-from worker.errors import ConfigError, ExitCode, TidemarkError
+from worker.errors import ConfigError, ExitCode, TidemarkError, Unavailable
 from worker.marts.advice import DAYS, advise
 from worker.marts.collection import all_marts, check, collected, mart_named
 from worker.marts.definition import Mart, described, ordered, switched_off
@@ -23,6 +23,7 @@ from worker.marts.refresh import RunState
 from worker.marts.runner import mart_operations, runner_of
 from worker.run import SYSTEM_CLOCK
 from worker.serve.admin import NoWorker, ask
+from worker.signals import Interrupted, Stop, signals_handled
 from worker.store import Store
 from worker.store.database import with_all_cores
 from worker.store.reader import require_file
@@ -177,9 +178,15 @@ def _asking(settings: Settings) -> Iterator[Ask]:
         return
     log_errors_alone()
     settings = settings.model_copy(update={"store": with_all_cores(settings.store)})
-    with closing(Store(settings, SYSTEM_CLOCK.now())) as store:
-        operations = mart_operations(runner_of(settings, store.cursor, SYSTEM_CLOCK.now))
-        yield lambda operation, arguments: operations[operation](arguments)
+    stop = Stop()
+    with signals_handled(stop), closing(Store(settings, SYSTEM_CLOCK.now())) as store:
+        operations = mart_operations(runner_of(settings, store.cursor, SYSTEM_CLOCK.now, stopped=stop.event))
+        try:
+            yield lambda operation, arguments: operations[operation](arguments)
+        except Unavailable as error:
+            if not stop.event.is_set():
+                raise
+            raise Interrupted("stopped by a signal", "What was done before stays; all other marts keep their rows.") from error
 
 
 @app.command("drop")

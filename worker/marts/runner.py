@@ -54,6 +54,7 @@ class MartRunner:
         now: Callable[[], datetime],
         told: Callable[[MartRun], None] = lambda _: None,
         faults: Mapping[str, ConfigError] | None = None,
+        stopped: threading.Event | None = None,
     ) -> None:
         self._cursor = cursor
         self._faults = faults or {}
@@ -64,7 +65,7 @@ class MartRunner:
         self._now = now
         self._told = told
         self._turn = threading.Lock()
-        self._stopped = threading.Event()
+        self._stopped = stopped or threading.Event()
         self._gives_way = threading.Event()
         self._order = ordered(refresher.marts.values())
         self._off = switched_off(refresher.marts, tables_off)
@@ -267,11 +268,12 @@ def runner_of(
     cursor: Callable[[], duckdb.DuckDBPyConnection],
     now: Callable[[], datetime],
     told: Callable[[MartRun], None] = lambda _: None,
+    stopped: threading.Event | None = None,
 ) -> MartRunner:
-    """A runner of all marts that the settings know. Raises ConfigError where their directory is not there."""
+    """A runner of all marts that the settings know, until `stopped` is set. Raises ConfigError where their directory is not there."""
     found = collected(settings.marts)
     refresher = Refresher(found.marts, settings.marts.parameters(), settings.reporting_currency)
-    return MartRunner(cursor, refresher, settings.marts, TABLES.keys() - settings.tables_on, now, told, found.faults)
+    return MartRunner(cursor, refresher, settings.marts, TABLES.keys() - settings.tables_on, now, told, found.faults, stopped)
 
 
 class MartThread(threading.Thread):
