@@ -88,8 +88,13 @@ class Pipeline:
         self._idleness.observe(seen.keys(), tick)
         topics = {topic for stream, topic in self._source.topics().items() if stream in _EVENT_TIME}
         partitions = frozenset(p for p in self._source.partitions() if p.topic in topics)
-        idle = self._idleness.idle(batch.messages.at_end & partitions, tick)
+        idle = self._idleness.idle(self._read_out(batch.messages) & partitions, tick)
         return self._rules.advanced(self.state.watermark, seen, partitions, idle)
+
+    def _read_out(self, messages: MessageBatch) -> frozenset[Partition]:
+        """Partitions at their end, but for those whose log goes on: behind a transaction that is still open, messages wait to be read."""
+        position, log_ends = {**self.state.position, **messages.position}, messages.log_end_offsets
+        return frozenset(p for p in messages.at_end if p not in log_ends or log_ends[p] <= position[p].offset)
 
     def _moved_position(self, messages: MessageBatch) -> dict[Partition, NextOffset]:
         """What moves in the stored position with this batch; a position never moves back."""
