@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT (Ctrl-C): how they end the worker, a job, and any other command."""
+"""SIGTERM and SIGINT (Ctrl-C): how they end the worker, a job, and any other command. What is ending by one ignores those that follow."""
 
 import signal
 import threading
@@ -12,6 +12,7 @@ from worker.store.connections import interrupt_all
 
 log = structlog.get_logger()
 
+_BOTH = (signal.SIGTERM, signal.SIGINT)
 _INTERRUPT_SECONDS = 0.05  # between two interrupts: a statement that begins after one does not feel it
 
 
@@ -27,16 +28,16 @@ class Stop:
     def __init__(self) -> None:
         self.event = threading.Event()
         self.is_urgent = False
-        self._is_asked = False
+        self.is_asked = False
         self._is_over = False
 
     def ask(self) -> None:
         """Raises Interrupted, once, into whatever goes on in the main thread, where it was asked before and the drain is not over."""
         self.event.set()
-        if self._is_asked and not self._is_over:
+        if self.is_asked and not self._is_over:
             self._is_over = self.is_urgent = True
             raise self.interrupted()
-        self._is_asked = True
+        self.is_asked = True
 
     def over(self) -> None:
         """The drain is over, well or not: what is left, to close the file and all else, is short, and must not be broken off."""
@@ -57,6 +58,7 @@ def signals_handled(stop: Stop) -> Iterator[None]:
             try:
                 stop.ask()  # before all else: a log line that is being written when the signal comes may refuse another
             except Interrupted:
+                _ignore()
                 interrupting.begin()
                 raise
             log.info("stop_requested", signal=signal.Signals(number).name)
@@ -69,6 +71,9 @@ def signals_handled(stop: Stop) -> Iterator[None]:
                 if stop.is_urgent and not isinstance(error, Interrupted):
                     raise stop.interrupted() from error
                 raise
+            finally:
+                if stop.is_asked:
+                    _ignore()
         if stop.is_urgent:  # and a handler of errors has swallowed it
             raise stop.interrupted()
 
@@ -84,10 +89,10 @@ def ended_by_signals() -> Iterator[None]:
 
         def asked(number: int) -> None:
             nonlocal came
-            if not came:
-                came = signal.Signals(number).name
-                interrupting.begin()
-                raise KeyboardInterrupt
+            _ignore()
+            came = signal.Signals(number).name
+            interrupting.begin()
+            raise KeyboardInterrupt
 
         with _handled(asked):
             try:
@@ -100,12 +105,19 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextmanager
 def _handled(asked: Callable[[int], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, lambda number, _frame: asked(number)) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, lambda number, _frame: asked(number)) for number in _BOTH}
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, handler)
+
+
+def _ignore() -> None:
+    """Until the process has ended: one that comes while Python is taken down would make another exit code of it."""
+    for number in _BOTH:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Interrupting:

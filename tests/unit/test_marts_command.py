@@ -12,7 +12,7 @@ from tests.support.worker import Worker, touch
 from worker.errors import ExitCode
 from worker.marts.refresh import Refresher
 
-pytestmark = pytest.mark.usefixtures("logging_as_it_was")
+pytestmark = pytest.mark.usefixtures("logging_as_it_was", "signals_as_they_were")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -15,6 +15,8 @@ from tests.support.endless import run_endless
 from worker.signals import Interrupted, Stop, ended_by_signals, signals_handled
 from worker.store.connections import registered
 
+pytestmark = pytest.mark.usefixtures("signals_as_they_were")
+
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
@@ -106,6 +108,13 @@ def test_a_signal_once_the_drain_is_over_does_not_break_off_the_closing() -> Non
         stop.over()
         signal.raise_signal(signal.SIGTERM)
     assert not stop.is_urgent
+
+
+def test_a_signal_that_comes_after_the_end_does_not_change_the_exit_code() -> None:
+    with ended_by_signals(), signals_handled(Stop()):
+        signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGINT)
 
 
 def test_who_ends_by_himself_is_asked_by_one_signal_as_by_any_first() -> None:
