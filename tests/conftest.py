@@ -1,6 +1,8 @@
 """What all tests share: the seed of everything random. It is printed, and `--seed` gives it back."""
 
 import secrets
+import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -30,3 +32,12 @@ def seed(request: pytest.FixtureRequest) -> int:
     value: int = request.config.option.seed
     print(f"seed {value}")
     return value
+
+
+@pytest.fixture
+def signals_as_they_were() -> Iterator[None]:
+    """A command that a signal has ended leaves signals ignored, for the rest of its process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -132,7 +132,7 @@ class _Interrupting:
 
     def _run(self) -> None:
         while not self._ended.wait(_INTERRUPT_SECONDS):
-            interrupt_all()
+            interrupt_all(threading.main_thread())  # others are told to end, one by one
 
     def __enter__(self) -> "_Interrupting":
         return self

@@ -146,6 +146,7 @@ class Interrupting(Messages):
             yield message
 
 
+@pytest.mark.usefixtures("signals_as_they_were")
 def test_a_demo_that_is_interrupted_ends_cleanly_and_its_file_makes_room_for_the_next(tmp_path: Path) -> None:
     path = tmp_path / "demo.duckdb"
     made = shop.build(3, 300)

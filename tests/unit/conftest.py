@@ -1,7 +1,6 @@
 """What unit tests share."""
 
 import logging
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -20,12 +19,3 @@ def logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logging.getLogger("httpx").setLevel(httpx_level)
     logging.root.handlers[:], logging.root.level = handlers, level
     structlog.reset_defaults()
-
-
-@pytest.fixture
-def signals_as_they_were() -> Iterator[None]:
-    """A command that a signal has ended leaves signals ignored, for the rest of its process."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)

@@ -5,8 +5,9 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import duckdb
 import pytest
@@ -88,6 +89,31 @@ def signalled_query(connection: duckdb.DuckDBPyConnection) -> None:
     with ThreadPoolExecutor() as threads:
         threads.submit(send)
         run_endless(connection, begun)
+
+
+def test_a_second_signal_leaves_to_others_how_they_end(connection: duckdb.DuckDBPyConnection) -> None:
+    def other() -> tuple[int] | None:
+        cursor = registered(connection.cursor())
+        opened.set()
+        assert signalled.wait(60)
+        return cursor.execute("select count(*) from range(20000) a, range(20000) b").fetchone()
+
+    opened, signalled, stop = threading.Event(), threading.Event(), Stop()
+    stop.ask()
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(other)
+        assert opened.wait(60)
+        with pytest.raises(Interrupted), signals_handled(stop):
+            wait_for_the_answer(answer, signalled)
+        assert answer.result() == (400_000_000,)
+
+
+def wait_for_the_answer(answer: Future[Any], signalled: threading.Event) -> None:
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signalled.set()
+        answer.exception()
 
 
 def test_a_second_signal_that_something_swallows_still_ends_the_drain() -> None:

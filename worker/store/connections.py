@@ -2,25 +2,28 @@
 
 import threading
 from contextlib import suppress
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import duckdb
 
 _lock = threading.Lock()
-_registered: WeakSet[duckdb.DuckDBPyConnection] = WeakSet()
+_registered: WeakKeyDictionary[duckdb.DuckDBPyConnection, threading.Thread] = WeakKeyDictionary()  # and who has opened it
 
 
 def registered(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """The same connection, which `interrupt_all` knows of from here on."""
     with _lock:
-        _registered.add(connection)
+        _registered[connection] = threading.current_thread()
     return connection
 
 
-def interrupt_all() -> None:
-    """What goes on just now ends with an error. A statement that begins after it does not feel it: call again until all have ended."""
+def interrupt_all(thread: threading.Thread | None = None) -> None:
+    """What goes on just now, on connections that this thread (None: any) has opened, ends with an error.
+
+    A statement that begins after it does not feel it: call again until all have ended.
+    """
     with _lock:
-        connections = list(_registered)
+        connections = [connection for connection, opener in _registered.items() if thread in (None, opener)]
     for connection in connections:
         with suppress(duckdb.ConnectionException):  # closed already
             connection.interrupt()
