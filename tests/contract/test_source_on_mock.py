@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.support.kafka_log import MockLog
+from tests.support.messages import Produced
 from tests.support.reader import PARTITIONS, numbered, reading
 from worker.config import Kafka
 from worker.errors import Unavailable
@@ -65,6 +66,20 @@ def test_the_first_messages_after_a_start_are_not_kept_waiting_for_a_full_batch(
             sizes += [size] if (size := len(reader.poll(max_messages=60))) else []
     assert sizes[0] <= 10
     assert sizes[1] == 60
+
+
+def test_a_batch_of_large_messages_is_bounded_by_their_bytes(mock_log: MockLog, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once one knows how large they are; and one that is larger than all of a batch may be is read, too."""
+    monkeypatch.setattr(kafka, "BATCH_BYTES", 2_500)
+    monkeypatch.setattr(kafka, "CHUNK", 5)
+    large, huge = (Produced(topic, b"x" * size, partition_number=0) for size in (1_000, 3_000))
+    mock_log.create(topic, PARTITIONS)
+    mock_log.put([large] * 20 + [huge] * 2 + [large])
+    with reading(mock_log, topic) as reader:
+        reader.read_to_end()
+        sizes = [len(batch) for batch in reader.batches if len(batch)]
+    assert sum(sizes) == 23
+    assert max(sizes[1:]) <= 2
 
 
 def test_the_broker_tells_the_ids_of_those_topics_that_there_are(mock_log: MockLog, topic: str) -> None:

@@ -17,6 +17,7 @@ from worker.source.losses import name
 START_SECONDS = 5.0  # for each question to the broker at the start
 CONFIRM_SECONDS = 2.0  # and for the one at the end of each poll
 CHUNK = 10_000  # messages of one consume()
+BATCH_BYTES = 1 << 25  # of the messages of one poll, about: merged they take many times as much memory
 FILL_SECONDS = 2.0  # for which a poll goes on while it is behind
 FILL_SLICE = 0.05
 
