@@ -123,10 +123,11 @@ class RejectedShare:
         if read >= self._judged and 2 * rejected > read:
             example = batch.rejected[-1] if batch.rejected else None
             where = f", the last at {example.topic}/{example.partition}, offset {example.offset}: {example.detail}" if example else ""
+            topics = ", ".join(f"{stream} from {topic}" for stream, topic in settings.kafka.topics.items())
             raise TooManyRejected(
                 f"{rejected:,} of the last {read:,} messages were rejected{where}",
-                f"Is this the right topic and schema? topics: {dict(settings.kafka.topics)}. Nothing of this batch was committed: "
-                "set it right, then start the worker again.",
+                f"Is this the right topic and schema? It reads {topics} (kafka.topics). Nothing of this batch was committed: set it right, "
+                "then start the worker again.",
             )
 
 

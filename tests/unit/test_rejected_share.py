@@ -62,4 +62,4 @@ def test_the_message_says_where_to_look() -> None:
     assert caught.value.exit_code is ExitCode.REJECTED
     assert "9 of the last 10 messages" in caught.value.message
     assert "orders/3, offset 8: of another stream" in caught.value.message
-    assert "touchpoints" in caught.value.remedy
+    assert "It reads orders from orders, " in caught.value.remedy
