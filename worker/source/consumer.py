@@ -67,11 +67,14 @@ def consumer_of(settings: config.Kafka, broker: Broker) -> Consumer:
 
 
 def assign(consumer: Consumer, position: Position) -> None:
-    """Read from `position` on. The partitions' leaders are asked for first: of its own accord a client looks for them once a second."""
+    """Read from `position` on. The partitions' leaders are asked for: of its own accord a client looks for them once a second.
+
+    Not before, for librdkafka holds an offset's leader epoch against the log only when it learns of a leader after the assignment.
+    """
+    consumer.assign(to_assign(position))
     for topic in {partition.topic for partition in position}:
         with suppress(KafkaException):  # it goes on looking for them
             consumer.list_topics(topic, START_SECONDS)
-    consumer.assign(to_assign(position))
 
 
 def to_assign(position: Position) -> list[TopicPartition]:
