@@ -105,7 +105,8 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextmanager
 def _handled(asked: Callable[[int], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, lambda number, _frame: asked(number)) for number in _BOTH}
+    heard = [number for number in _BOTH if signal.getsignal(number) is not signal.SIG_IGN]  # a shell ignores SIGINT for what ends with &
+    before = {number: signal.signal(number, lambda number, _frame: asked(number)) for number in heard}
     try:
         yield
     finally:

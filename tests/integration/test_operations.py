@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import Context
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -139,7 +140,10 @@ def commands() -> Iterator[tuple[tuple[str, ...], set[str]]]:
     everything = get_command(cli.app)
     assert isinstance(everything, TyperGroup)
     yield (), options(everything)
-    for name, command in everything.commands.items():
+    context = Context(everything)
+    for name in everything.list_commands(context):
+        command = everything.get_command(context, name)
+        assert command is not None
         inner = command.commands.items() if isinstance(command, TyperGroup) else [("", command)]
         yield from (((name, each) if each else (name,), options(one)) for each, one in inner if not one.hidden)
 

@@ -45,6 +45,15 @@ def test_a_signal_ends_a_command_once_what_is_half_done_is_cleared_away(number: 
     assert cleared_away
 
 
+@BOTH
+def test_a_signal_that_is_ignored_from_the_start_stays_so(number: signal.Signals) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    stop = Stop()
+    with ended_by_signals(), signals_handled(stop):
+        signal.raise_signal(number)
+    assert not stop.event.is_set()
+
+
 @pytest.mark.parametrize("code", [None, 0])
 def test_a_command_that_a_signal_ends_well_has_ended_well(code: int | None) -> None:
     with pytest.raises(SystemExit) as ended, ended_by_signals():

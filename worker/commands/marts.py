@@ -183,10 +183,11 @@ def _asking(settings: Settings) -> Iterator[Ask]:
         operations = mart_operations(runner_of(settings, store.cursor, SYSTEM_CLOCK.now, stopped=stop.event))
         try:
             yield lambda operation, arguments: operations[operation](arguments)
-        except Unavailable as error:
+        except Unavailable:
             if not stop.event.is_set():
                 raise
-            raise Interrupted("stopped by a signal", "What was done before stays; all other marts keep their rows.") from error
+        if stop.event.is_set():  # perhaps in the audits of the last mart, which are left out then
+            raise Interrupted("stopped by a signal", "What was done before stays; all other marts keep their rows.")
 
 
 @app.command("drop")

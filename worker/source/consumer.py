@@ -1,6 +1,6 @@
 """How the log is consumed: partitions assigned by hand, nothing committed, and what consume() brings told apart."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from contextlib import suppress
 from typing import NamedTuple, Protocol, cast
 
@@ -16,6 +16,7 @@ from worker.source.losses import name
 
 START_SECONDS = 5.0  # for each question to the broker at the start
 CONFIRM_SECONDS = 2.0  # and for the one at the end of each poll
+LEADERS_SECONDS = 1.0  # for the leaders of a topic's partitions
 CHUNK = 10_000  # messages of one consume()
 BATCH_BYTES = 1 << 25  # of the messages of one poll, about: merged they take many times as much memory
 FILL_SECONDS = 2.0  # for which a poll goes on while it is behind
@@ -40,6 +41,31 @@ class Fetched(Message, Protocol):
     def offset(self) -> int: ...
     def leader_epoch(self) -> int | None: ...
     def error(self) -> KafkaError | None: ...
+
+
+class Room:
+    """How much a poll has gathered, and may still gather: so many messages, and about BATCH_BYTES of them."""
+
+    def __init__(self) -> None:
+        self._message_bytes = 1 << 20  # on average, of those that came last; before: the most that a broker takes by default
+        self.clear()
+
+    def left(self, max_messages: int) -> int:
+        """How many messages to take at once; one at least where there are none yet."""
+        fitting = (BATCH_BYTES - self._bytes) // self._message_bytes
+        return min(max_messages - self.count, CHUNK, fitting if self.count else max(fitting, 1))
+
+    def took(self, messages: Sequence[Fetched]) -> None:
+        """These were gathered. Small ones may be followed by large ones again: the average falls slowly."""
+        if messages:
+            size = sum(map(len, cast("Sequence[Sized]", messages)))
+            self._message_bytes = max(size // len(messages) + 1, self._message_bytes // 8)
+            self.count += len(messages)
+            self._bytes += size
+
+    def clear(self) -> None:
+        """What was gathered is handed out."""
+        self.count = self._bytes = 0
 
 
 class Event(NamedTuple):
@@ -74,7 +100,7 @@ def assign(consumer: Consumer, position: Position) -> None:
     consumer.assign(to_assign(position))
     for topic in {partition.topic for partition in position}:
         with suppress(KafkaException):  # it goes on looking for them
-            consumer.list_topics(topic, START_SECONDS)
+            consumer.list_topics(topic, LEADERS_SECONDS)
 
 
 def to_assign(position: Position) -> list[TopicPartition]:

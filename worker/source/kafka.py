@@ -1,7 +1,7 @@
 """Messages from Kafka: partitions assigned by hand, and nothing handed out that might be of another log than the position's."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import NoReturn, cast
 
@@ -15,7 +15,6 @@ from worker.events import Message, MessageBatch, NextOffset, Partition, Position
 from worker.source import Identity
 from worker.source.broker import Broker, Topic
 from worker.source.consumer import (
-    BATCH_BYTES,
     CHUNK,
     CONFIRM_SECONDS,
     CONFIRMED,
@@ -24,6 +23,7 @@ from worker.source.consumer import (
     START_SECONDS,
     Event,
     Fetched,
+    Room,
     assign,
     consumer_of,
     to_assign,
@@ -57,7 +57,7 @@ class KafkaSource:
         self._end: dict[Partition, int] = {}  # where the last end-of-partition event came
         self._assigned: frozenset[Partition] = frozenset()
         self._has_read = False  # anything since the start
-        self._message_bytes = 1 << 20  # on average, of those that came last; before: the most that a broker takes by default
+        self._room = Room()
         self._doubted_until = 0.0
         self._leaderless: list[str] = []
         self._fault: Event | None = None  # the error event that the next poll will raise
@@ -89,7 +89,7 @@ class KafkaSource:
         except Unavailable:
             self._doubted_until = time.monotonic() + DOUBT_SECONDS
             raise
-        if self._fault and not self._count:
+        if self._fault and not self._room.count:
             self._raise_fault(self._fault)
         batch = MessageBatch(
             messages=self._gathered,
@@ -115,25 +115,18 @@ class KafkaSource:
     def _gather(self, max_messages: int, max_wait: float) -> None:
         """Collect until there are `max_messages` (or BATCH_BYTES) or `max_wait` is over; what a poll before could not hand out counts.
 
-        While messages keep coming and the end is not in sight, it is FILL_SECONDS: who is behind gains by large batches. But the first
-        that come are handed out at once: a worker that has just started is soon to show that it works.
+        While messages keep coming and the end is not in sight, it is FILL_SECONDS: who is behind gains by large batches. But not for the
+        first that come: a worker that has just started is soon to show that it works.
         """
         began = time.monotonic()
-        while self._fault is None and (room := self._room(max_messages)) > 0:
+        while self._fault is None and (room := self._room.left(max_messages)) > 0:
             left = began + max_wait - time.monotonic()
-            wait = left if left > 0 and self._has_read else min(max_wait, FILL_SLICE)
-            count = self._count
-            self._take(self._consumer.consume(room, wait))
-            is_behind = self._count > count and self._lag() > CHUNK and time.monotonic() - began < FILL_SECONDS
-            is_first = self._count > 0 and not self._has_read
-            self._has_read |= is_first
-            if is_first or (left <= 0 and not is_behind):
+            count = self._room.count
+            self._take(self._consumer.consume(room, left if left > 0 else min(max_wait, FILL_SLICE)))
+            is_behind = self._room.count > count and self._lag() > CHUNK and time.monotonic() - began < FILL_SECONDS
+            if left <= 0 and not (is_behind and self._has_read):
                 break
-
-    def _room(self, max_messages: int) -> int:
-        """How many messages to take at once, so that the batch holds about BATCH_BYTES at most, or else one message."""
-        fitting = (BATCH_BYTES - self._bytes) // self._message_bytes
-        return min(max_messages - self._count, CHUNK, fitting if self._count else max(fitting, 1))
+        self._has_read |= self._room.count > 0
 
     def _at_end(self) -> frozenset[Partition]:
         """Partitions read to their end. After some of the log was away, none is for a while: what came meanwhile is not fetched yet."""
@@ -148,11 +141,7 @@ class KafkaSource:
     def _take(self, fetched: list[KafkaMessage]) -> None:
         # Per message there are a few calls from C to C here, and no line of Python.
         messages, events = told_apart(fetched)
-        if messages:
-            size = sum(map(len, cast("Sequence[Sized]", messages)))
-            self._count += len(messages)
-            self._bytes += size
-            self._message_bytes = size // len(messages) + 1
+        self._room.took(messages)
         for topic, run in cast("Iterable[tuple[str, Iterator[Fetched]]]", groupby(messages, KafkaMessage.topic)):
             of_topic = list(run)
             self._gathered[self._stream_of[topic]] += of_topic
@@ -217,8 +206,7 @@ class KafkaSource:
     def _clear(self) -> None:
         """What was gathered is handed out, or not wanted."""
         self._gathered: dict[Stream, list[Message]] = {stream: [] for stream in self._stream_of.values()}
-        self._count = 0
-        self._bytes = 0
+        self._room.clear()
         self._moved: set[Partition] = set()
 
 

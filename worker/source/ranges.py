@@ -15,7 +15,6 @@ from worker.events import Message, MessageBatch, NextOffset, Origin, Partition, 
 from worker.source import Identity
 from worker.source.broker import Broker
 from worker.source.consumer import (
-    CHUNK,
     CONFIRM_SECONDS,
     CONFIRMED,
     FILL_SECONDS,
@@ -23,6 +22,7 @@ from worker.source.consumer import (
     START_SECONDS,
     Event,
     Fetched,
+    Room,
     assign,
     consumer_of,
     told_apart,
@@ -68,6 +68,7 @@ class RangeReader:
             raise ConfigError(f"not among kafka.topics: {', '.join(foreign)}", "Name each topic under the stream that it holds.")
         self._broker = Broker(settings)
         self._consumer = consumer_of(settings, self._broker)
+        self._room = Room()
         self._is_started = False
         self._is_closed = False
         self._fault: Event | None = None  # the error event that the next poll without messages will raise
@@ -90,7 +91,7 @@ class RangeReader:
             self._start()
         self._gather(max_messages)
         self._confirm(CONFIRM_SECONDS)
-        if not self._count and self._left:
+        if not self._room.count and self._left:
             self._check_held(CONFIRM_SECONDS)
             if self._fault is not None:
                 raise unreadable(self._fault, self._next[self._fault.partition])
@@ -122,10 +123,13 @@ class RangeReader:
         check_held(left, self._broker.bounds(left, timeout))
 
     def _gather(self, max_messages: int) -> None:
-        """Collect until there are `max_messages`, all is read or the time is over; what a poll before could not hand out counts."""
+        """Collect until there are `max_messages` (or BATCH_BYTES), all is read or the time is over.
+
+        What a poll before could not hand out counts.
+        """
         began = time.monotonic()
-        while self._left and self._fault is None and (room := max_messages - self._count) > 0:
-            fetched = self._consumer.consume(min(room, CHUNK), FILL_SLICE)
+        while self._left and self._fault is None and (room := self._room.left(max_messages)) > 0:
+            fetched = self._consumer.consume(room, FILL_SLICE)
             self._take(fetched)
             if time.monotonic() - began > (FILL_SECONDS if fetched else WAIT_SECONDS):
                 break
@@ -143,7 +147,7 @@ class RangeReader:
             return
         within = run[: bisect_left(run, self._left[partition], key=lambda message: message.offset())]
         self._gathered[self._stream_of[partition.topic]] += within
-        self._count += len(within)
+        self._room.took(within)
         self._move(partition, run[-1].offset() + 1)
 
     def _take_event(self, event: Event) -> None:
@@ -167,7 +171,7 @@ class RangeReader:
     def _clear(self) -> None:
         """What was gathered is handed out."""
         self._gathered: dict[Stream, list[Message]] = {self._stream_of[topic]: [] for topic in self._topics}
-        self._count = 0
+        self._room.clear()
         self._moved: set[Partition] = set()
 
 
