@@ -24,8 +24,12 @@ query = """
 ask = "Where did last month's champions go?"
 sql = "select month, to_segment, customers from segment_migration where kind = 'rfm' and from_segment = 'Champions' order by month desc, customers desc, to_segment"
 */
-with months as (
-    select month, lag(month) over (order by month) as previous_month from (select distinct month from segment_member) as written
+-- As of an earlier day, what was written later is not there.
+with written as (
+    select * from segment_member where as_of <= $as_of
+),
+months as (
+    select month, lag(month) over (order by month) as previous_month from (select distinct month from written) as each_month
 ),
 moved as (
     select m.month, m.rfm, coalesce(p.rfm, '(new)') as from_rfm, m.recency, coalesce(p.recency, '(new)') as from_recency,
@@ -34,8 +38,8 @@ moved as (
            m.value_tier, coalesce(p.value_tier, '(new)') as from_value_tier,
            m.lifecycle, coalesce(p.lifecycle, '(new)') as from_lifecycle, m.cluster, coalesce(p.cluster, '(new)') as from_cluster
     from months as n
-    join segment_member as m on m.month = n.month
-    left join segment_member as p on p.month = n.previous_month and p.customer_id = m.customer_id
+    join written as m on m.month = n.month
+    left join written as p on p.month = n.previous_month and p.customer_id = m.customer_id
     where n.previous_month is not null
 )
 select month, case when grouping(rfm) = 0 then 'rfm' when grouping(recency) = 0 then 'recency'

@@ -37,7 +37,7 @@ name = "members are those of the snapshot"
 query = """
     select month, kind, s.customers, m.members
     from (select month, kind, sum(customers) as customers from segment_summary group by month, kind) as s
-    full join (select month, count(*) as members from segment_member group by month) as m using (month)
+    full join (select month, count(*) as members from segment_member where as_of <= $as_of group by month) as m using (month)
     where s.customers is distinct from m.members
 """
 
@@ -49,8 +49,12 @@ with bought as (
     select customer_id, cast(date_trunc('month', day) as date) as month, sum(net_cents) as net_cents
     from customer_day where orders > 0 group by customer_id, cast(date_trunc('month', day) as date)
 ),
+-- As of an earlier day, what was written later is not there.
+written as (
+    select * from segment_member where as_of <= $as_of
+),
 months as (
-    select month, lag(month) over (order by month) as previous_month from (select distinct month from segment_member) as written
+    select month, lag(month) over (order by month) as previous_month from (select distinct month from written) as each_month
 ),
 lapse as (
     select customer_id, day, lead(day) over (partition by customer_id order by day) as next_day from customer_day where orders > 0
@@ -62,7 +66,7 @@ dormant as (
 ),
 member as (
     select m.*, b.net_cents as month_cents
-    from segment_member as m left join bought as b on b.customer_id = m.customer_id and b.month = m.month
+    from written as m left join bought as b on b.customer_id = m.customer_id and b.month = m.month
 ),
 of_month as (
     select month, case when grouping(rfm) = 0 then 'rfm' when grouping(recency) = 0 then 'recency'
@@ -82,7 +86,7 @@ previous as (
     select n.month, p.rfm, p.recency, p.frequency, p.monetary, p.value_tier, p.lifecycle, p.cluster,
            b.customer_id is not null as has_ordered, d.customer_id is not null as was_dormant
     from months as n
-    join segment_member as p on p.month = n.previous_month
+    join written as p on p.month = n.previous_month
     left join bought as b on b.customer_id = p.customer_id and b.month = n.month
     left join dormant as d on d.customer_id = p.customer_id and d.month = n.month
 ),

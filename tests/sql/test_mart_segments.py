@@ -1,5 +1,6 @@
 """customer_segment, segment_snapshot, segment_summary, segment_migration: a few customers, segments to check by eye."""
 
+from contextlib import closing
 from datetime import date, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from tests.sql.conftest import NewWorker
 from tests.support.marts import Marts
 from tests.support.messages import Produced
 from tests.support.worker import Worker, customer, line, order, touch
+from worker.marts.audits import Auditor
 
 AS_OF = date(2026, 7, 1)
 
@@ -224,6 +226,16 @@ def test_summary_tells_who_stayed_and_who_came_back(worker: Worker) -> None:
     ]
     recency = [row[1:] for row in rows if row[0] == "recency" and row[1] == "2026-02-01"]
     assert recency == [("2026-02-01", "Moderate", 1, 0, 0, None, None), ("2026-02-01", "Recent", 3, 1_400, 2, 0.5, None)]
+
+
+def test_as_of_an_earlier_day_later_snapshots_are_not_there(worker: Worker) -> None:
+    marts = lived(worker)
+    marts.refresh(*ALL, as_of="2026-02-27")
+    assert {month for (month,) in marts.rows("segment_summary", "month")} == {"2026-01-01"}
+    assert marts.rows("segment_migration", "month") == []
+    with closing(worker.store.cursor()) as connection:
+        found = Auditor(marts.refresher).run(connection, "segment_summary")
+    assert [result.audit for result in found if result.fails] == []
 
 
 def test_summary_describes_the_members_of_the_snapshot(worker: Worker) -> None:
