@@ -42,6 +42,13 @@ class Unavailable(TidemarkError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class Stopping(Unavailable):
+    """The worker ends: what it was asked for is not done."""
+
+    def __init__(self) -> None:
+        super().__init__("the worker stops", "Ask again once it runs.")
+
+
 class Fatal(TidemarkError):
     """The worker must stop: going on would guess, repeat or lose. Nothing of the current batch was committed."""
 

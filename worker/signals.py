@@ -8,12 +8,11 @@ from contextlib import contextmanager
 import structlog
 
 from worker.errors import ExitCode, Fatal
-from worker.store.connections import interrupt_all
+from worker.store.connections import INTERRUPT_SECONDS, interrupt_all
 
 log = structlog.get_logger()
 
 _BOTH = (signal.SIGTERM, signal.SIGINT)
-_INTERRUPT_SECONDS = 0.05  # between two interrupts: a statement that begins after one does not feel it
 
 
 class Interrupted(Fatal):
@@ -132,7 +131,7 @@ class _Interrupting:
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._ended.wait(_INTERRUPT_SECONDS):
+        while not self._ended.wait(INTERRUPT_SECONDS):
             interrupt_all(threading.main_thread())  # others are told to end, one by one
 
     def __enter__(self) -> "_Interrupting":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeVar
 
-from worker.errors import Unavailable
+from worker.errors import Stopping, Unavailable
 
 Result = TypeVar("Result")
 
@@ -80,7 +80,7 @@ class Inbox:
                 return
             try:
                 if self._closed.is_set():
-                    raise Unavailable("the worker stops", "Nothing was done. Ask again once it runs.")
+                    raise Stopping
                 outcome.append(errand())
             # Whatever it is, it is for the one who asked.
             except Exception as error:

@@ -15,13 +15,12 @@ from worker.jobs.inbox import Inbox, Lane
 from worker.jobs.job import Job
 from worker.patience import Patience
 from worker.store import Store
-from worker.store.connections import interrupt_all
+from worker.store.connections import INTERRUPT_SECONDS, interrupt_all
 from worker.store.jobs import JobRow, JobState
 
 log = structlog.get_logger()
 
 _PATIENCE = 5.0  # seconds: a job's thread may be waiting for a broker or a registry
-_INTERRUPT_SECONDS = 0.05  # a statement that begins after an interrupt does not feel it: it comes again
 
 # A job put together from its row; called in the job's thread. Raises Unavailable (called again), Fatal.
 Maker: TypeAlias = Callable[[JobRow, threading.Event], Job]
@@ -123,7 +122,7 @@ class JobRunner:
         for thread in self._abandoned:
             while thread.is_alive() and time.monotonic() < patience:
                 interrupt_all()
-                thread.join(_INTERRUPT_SECONDS)
+                thread.join(INTERRUPT_SECONDS)
 
     def _abandon(self, thread: "_JobThread") -> None:
         thread.abandon()

@@ -13,7 +13,7 @@ import duckdb
 import structlog
 
 from worker.config import Marts, Settings
-from worker.errors import ConfigError, TidemarkError, Unavailable
+from worker.errors import ConfigError, Stopping, TidemarkError, Unavailable
 from worker.marts import gone
 from worker.marts.advice import DAYS
 from worker.marts.audits import Auditor, AuditResult, keep
@@ -86,7 +86,7 @@ class MartRunner:
     def refresh(self, name: str, request: Request) -> MartRun:
         """Refresh one mart. What goes wrong is in the run's message, and the mart's rows are as they were.
 
-        Raises ConfigError where there is no such mart, Unavailable when the worker stops.
+        Raises ConfigError where there is no such mart, Stopping when the worker stops.
         """
         check([name], self._faults)
         return self._refreshed(mart_named(name, self._refresher.marts), request)
@@ -100,7 +100,7 @@ class MartRunner:
         return runs
 
     def audit(self, table: str) -> list[AuditResult]:
-        """Run the audits of a mart or another table, and keep what they find. Raises Unavailable when the worker stops."""
+        """Run the audits of a mart or another table, and keep what they find. Raises Stopping when the worker stops."""
         with self._turn:
             return self._audited(table)
 
@@ -182,7 +182,7 @@ class MartRunner:
             # Whatever goes wrong in a mart must stop neither the worker nor another mart; its rows are as they were.
             except Exception as error:
                 if self._stopped.is_set():
-                    raise Unavailable("the worker stops", "Ask again once it runs.") from error
+                    raise Stopping from error
                 outcome = self._failed(mart, request, started_at, time.perf_counter() - began, error)
         self._told(outcome)
         _tell(outcome)
@@ -226,7 +226,7 @@ class MartRunner:
 
     def _check_runs(self) -> None:
         if self._stopped.is_set():
-            raise Unavailable("the worker stops", "Ask again once it runs.")
+            raise Stopping
 
     def _audited(self, table: str) -> list[AuditResult]:
         with closing(self._cursor()) as connection:

@@ -21,10 +21,11 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import structlog
 
-from worker.errors import ConfigError, ExitCode, StoreError, TidemarkError, Unavailable
+from worker.errors import ConfigError, ExitCode, Stopping, StoreError, TidemarkError, Unavailable
 from worker.log import redacted
 from worker.serve.snapshot import Head, Snapshot, Wanted, summed
 from worker.store.backup import TableRows, TableSum
+from worker.store.connections import INTERRUPT_SECONDS
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,6 @@ _MAX_REQUEST_BYTES = 1024 * 1024
 _MAX_CONNECTIONS = 8
 _CLIENT_SECONDS = 30.0  # how long a client may keep the server waiting
 _ENDING_SECONDS = 2.0  # how long a client may keep a server waiting that is closed
-_INTERRUPT_SECONDS = 0.05
 _PIECE_SECONDS = 600.0  # how long a client waits for the next piece of a snapshot
 _MAX_ADDRESS_BYTES = 103  # macOS has 104 with the closing zero, Linux 108
 
@@ -82,7 +82,7 @@ class AdminServer:
             if seconds > _ENDING_SECONDS:
                 self._server.hang_up(socket.SHUT_RDWR)
             self._interrupt()
-            time.sleep(_INTERRUPT_SECONDS)
+            time.sleep(INTERRUPT_SECONDS)
 
     def __enter__(self) -> "AdminServer":
         return self
@@ -249,7 +249,7 @@ class _Handler(socketserver.StreamRequestHandler):
     def _told(self, error: Exception) -> TidemarkError:
         """As it is told to who asked."""
         if self.server.is_closing:  # and so is the file: what reads it is interrupted
-            return _stops()
+            return Stopping()
         if isinstance(error, TidemarkError):
             return error
         log.error("admin_operation_failed", exc_info=error)
@@ -299,17 +299,13 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def _check_runs(self) -> None:
         if self.server.is_closing:
-            raise _stops()
+            raise Stopping
 
     def _fail(self, error: TidemarkError) -> None:
         self._write_line({"error": {"exit_code": error.exit_code, "message": error.message, "remedy": error.remedy}})
 
     def _write_line(self, head: dict[str, Any]) -> None:
         self.wfile.write(json.dumps(head).encode() + b"\n")
-
-
-def _stops() -> Unavailable:
-    return Unavailable("the worker stops", "Ask again once it runs.")
 
 
 def _remove_stale(path: Path) -> None:

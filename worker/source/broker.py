@@ -16,7 +16,7 @@ from worker.source.client import REFUSALS, create
 from worker.source.losses import Bounds, name
 from worker.source.mirror import Mirror
 
-METADATA_SECONDS = 1.0
+METADATA_SECONDS = 1.0  # for the brokers and leaders that there are
 REFUSALS_BELIEVED = 3  # a broker that is starting may not know its users yet
 _NO_ID = "A" * 22  # 128 zero bits
 

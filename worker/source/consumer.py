@@ -10,13 +10,12 @@ from confluent_kafka import Message as KafkaMessage
 from worker import config
 from worker.errors import SourceError
 from worker.events import Message, Partition, Position
-from worker.source.broker import Broker, refused
+from worker.source.broker import METADATA_SECONDS, Broker, refused
 from worker.source.client import REFUSALS, create
 from worker.source.losses import name
 
 START_SECONDS = 5.0  # for each question to the broker at the start
 CONFIRM_SECONDS = 2.0  # and for the one at the end of each poll
-LEADERS_SECONDS = 1.0  # for the leaders of a topic's partitions
 CHUNK = 10_000  # messages of one consume()
 BATCH_BYTES = 1 << 25  # of the messages of one poll, about: merged they take many times as much memory
 FILL_SECONDS = 2.0  # for which a poll goes on while it is behind
@@ -100,7 +99,7 @@ def assign(consumer: Consumer, position: Position) -> None:
     consumer.assign(to_assign(position))
     for topic in {partition.topic for partition in position}:
         with suppress(KafkaException):  # it goes on looking for them
-            consumer.list_topics(topic, LEADERS_SECONDS)
+            consumer.list_topics(topic, METADATA_SECONDS)
 
 
 def to_assign(position: Position) -> list[TopicPartition]:

@@ -6,6 +6,8 @@ from weakref import WeakKeyDictionary
 
 import duckdb
 
+INTERRUPT_SECONDS = 0.05  # between two interrupts: a statement that begins after one does not feel it
+
 _lock = threading.Lock()
 _registered: WeakKeyDictionary[duckdb.DuckDBPyConnection, threading.Thread] = WeakKeyDictionary()  # and who has opened it
 

@@ -19,12 +19,13 @@ import pyarrow as pa
 from worker.aggregate import Accounting, touchpoint_hashes
 from worker.aggregate.membership import Hashes, Mask
 from worker.config import Settings
-from worker.errors import PositionConflict, Unavailable
+from worker.errors import PositionConflict, Stopping
 from worker.events import EventBatch, KeptMessage, MessageBatch, NextOffset, Outcome, Partition, Position, Rejected, Stream
 from worker.source import UNKNOWN, Identity
 from worker.source.dlq import OutboxRow
 from worker.store import compaction, database, jobs, kept, rebuilding, rejected, retention
 from worker.store.compaction import Unit
+from worker.store.connections import INTERRUPT_SECONDS
 from worker.store.jobs import JobRow, JobState, Progress
 from worker.store.rebuilding import RebuiltDay
 from worker.store.rejected import Selection
@@ -32,7 +33,6 @@ from worker.store.sql import arrow, run
 from worker.watermark import WatermarkState
 
 _MANY_ROWS = 10_000  # staged in a transaction: what its temporary tables hold is then worth the 10 ms that dropping them takes
-_INTERRUPT_SECONDS = 0.05  # a statement that begins after an interrupt does not feel it: it comes again
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +233,10 @@ class Store:
             self.switched = database.rebuild_switched(self._connection, settings.tables_on)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """Another connection to the open file, for reading beside the worker. Raises Unavailable where the file is being closed."""
+        """Another connection to the open file, for reading beside the worker. Raises Stopping where the file is being closed."""
         with self._lock:
             if self._is_closing:
-                raise Unavailable("the worker stops", "Ask again once it runs.")
+                raise Stopping
             cursor = database.cursor(self._connection)
             self._cursors.add(cursor)
         return cursor
@@ -368,7 +368,7 @@ class Store:
                 self._connection.close()
                 return
             except duckdb.ResourceInUseException:  # a cursor is at work; a process that ends beside it would be aborted
-                time.sleep(_INTERRUPT_SECONDS)
+                time.sleep(INTERRUPT_SECONDS)
 
     def _fetch(self, name: str) -> list[tuple[Any, ...]]:
         return run(self._connection, name, {}).fetchall()
